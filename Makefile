@@ -1,0 +1,66 @@
+# Everything Baton can be asked to do. `make` alone lists it.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+  --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo migrate test coverage lint types format lock clean
+
+help: ## List the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+setup: $(STAMP) ## Make .venv and install the locked dependencies
+
+$(STAMP): requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Baton needs Python 3.11 or newer; there is no '$(PYTHON)' here. Give another with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; ok = sys.version_info >= (3, 11); ok or print("Baton needs Python 3.11 or newer; $(PYTHON) is", sys.version.split()[0] + ". Give another with PYTHON=...", file=sys.stderr); sys.exit(not ok)'
+	@echo "setup: making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "setup: installing $$(grep -c == requirements/dev.txt) locked packages (the first time this takes about a minute)"
+	@$(BIN)/python -m pip install --require-hashes --no-deps --progress-bar off \
+	  --disable-pip-version-check -r requirements/dev.txt
+	@touch $(STAMP)
+	@echo "setup: done"
+
+up: $(STAMP) ## Start everything and print the address to open  [FRESH=1] [PORT=8000] [HOST=127.0.0.1]
+	@$(BIN)/python -m baton up $(if $(FRESH),--fresh) $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
+
+demo: $(STAMP) ## Let bots play a game  [TEAMS=1] [SKILL=0.9] [SPEED=1] [URL=http://127.0.0.1:8000]
+	@$(BIN)/python -m baton demo $(if $(TEAMS),--teams $(TEAMS)) $(if $(SKILL),--skill $(SKILL)) \
+	  $(if $(SPEED),--speed $(SPEED)) $(if $(URL),--url $(URL))
+
+migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
+	@$(BIN)/python -m baton migrate
+
+test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+
+coverage: test ## Run all tests and write the lines that no test reached to htmlcov/
+	@$(BIN)/python -m coverage html --quiet
+	@echo "coverage: open htmlcov/index.html"
+
+lint: $(STAMP) ## Check style, format and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+format: $(STAMP) ## Put the code into the one format and mend what can be mended
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## Lock the dependencies anew from pyproject.toml  [ARGS=--upgrade]
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) $(ARGS) pyproject.toml --extra local --extra dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --constraint requirements/dev.txt -o requirements/base.txt
+
+clean: ## Remove what was made here, but for the game data in .baton/
+	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

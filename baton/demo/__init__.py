@@ -1,0 +1,1 @@
+"""Bots that play a whole game over the public interface alone."""

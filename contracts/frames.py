@@ -1,0 +1,123 @@
+"""What client and gateway say to each other (`baton.v1`). One JSON object a frame, told apart by `type`."""
+
+import msgspec
+from msgspec import Struct
+
+from contracts.ids import PlayerId, RoomSeq, SessionId
+from contracts.rooms import FACTS, Fact
+
+PROTOCOL = "baton.v1"
+TOKEN_SUBPROTOCOL = "token."  # noqa: S105 (the prefix of a subprotocol name, not a secret)
+
+
+class Join(Struct, frozen=True, kw_only=True, tag="join"):
+    """The first frame. `seq` and `epoch`, from an earlier connection, ask for exactly what was missed since.
+
+    The token may be left out where it travelled in the list of subprotocols as `token.<token>`.
+    """
+
+    token: str | None = None
+    seq: RoomSeq | None = None
+    epoch: str | None = None
+
+
+class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
+    """Asks for a `pong`, which repeats `id` and tells the server's time."""
+
+    id: int = 0
+
+
+FromClient = Join | Ping
+
+
+class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
+    """The first answer to a join: who the client is taken for, and whether its sequence goes on without a break.
+
+    `now` is the gateway's clock in milliseconds since the Unix epoch. If `recovered`, exactly the missed events
+    follow; otherwise a `snapshot` does.
+    """
+
+    protocol: str
+    session_id: SessionId
+    role: str
+    player_id: PlayerId | None
+    epoch: str
+    recovered: bool
+    now: int
+
+
+class Snapshot(Struct, frozen=True, kw_only=True, tag="snapshot"):
+    """The whole public state as of `seq`. `state` is a `contracts.rooms.State`, passed on as it stands in the room."""
+
+    seq: RoomSeq
+    now: int
+    state: msgspec.Raw
+
+
+class NumberedEvent(Struct, frozen=True, kw_only=True):
+    """A fact with its place in the session's log. `type` names the kind of `data`; `at` is when it took effect."""
+
+    seq: RoomSeq
+    type: str
+    at: int
+    data: Fact
+
+
+class Tick(Struct, frozen=True, kw_only=True, tag="tick"):
+    """Everybody's points at `at`. Not numbered and may be dropped: it follows from the state and the time.
+
+    `seq` is the room's newest event, by which a client sees that it missed one; `next_at` is the next decay.
+    """
+
+    seq: RoomSeq
+    at: int
+    next_at: int
+    points: dict[PlayerId, int]
+
+
+class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
+    """The answer to a `ping`."""
+
+    id: int
+    now: int
+
+
+class Error(Struct, frozen=True, kw_only=True, tag="error"):
+    """What was wrong with a frame. The connection stays open unless a close follows."""
+
+    code: str
+    message: str
+
+
+ToClient = Welcome | Snapshot | Tick | Pong | Error
+
+encode = msgspec.json.Encoder().encode
+decode_from_client = msgspec.json.Decoder(FromClient).decode
+decode_to_client = msgspec.json.Decoder(ToClient).decode
+
+
+class _Envelope(Struct, frozen=True, kw_only=True):
+    type: str
+    seq: RoomSeq = RoomSeq(0)
+    at: int = 0
+    data: msgspec.Raw | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_fact_decoders = {name: msgspec.json.Decoder(fact).decode for name, fact in FACTS.items()}
+
+
+def encode_event(seq: RoomSeq, at: int, fact: Fact) -> bytes:
+    """The frame of a numbered event, exactly as clients receive it and as the log keeps it."""
+    return encode(NumberedEvent(seq=seq, type=fact.type, at=at, data=fact))
+
+
+def decode_frame(frame: str | bytes) -> NumberedEvent | ToClient:
+    """A frame from the gateway. Raises msgspec.DecodeError where it is neither an event nor one of `ToClient`."""
+    envelope = _decode_envelope(frame)
+    if envelope.data is None:
+        to_client: ToClient = decode_to_client(frame)
+        return to_client
+    if (decode := _fact_decoders.get(envelope.type)) is None:
+        raise msgspec.ValidationError(f"unknown event type {envelope.type!r}")
+    return NumberedEvent(seq=envelope.seq, type=envelope.type, at=envelope.at, data=decode(envelope.data))

@@ -1,0 +1,1 @@
+"""The microservices. They never import one another: what they share is `contracts` and `services.kit`."""

@@ -1,0 +1,1 @@
+"""Tools that know nothing of the game: database, outbox, streams, rooms, tokens, health, settings."""

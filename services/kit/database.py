@@ -1,0 +1,90 @@
+"""One request, event or task is one transaction, and this is the only place that commits.
+
+What has to leave the process because of a transaction (events, room messages) is posted to it and is handed on after
+the commit, never before and never when it was rolled back.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+
+class Transaction:
+    """An open transaction and what is to be handed on once it is committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.posted: list[Any] = []
+
+    def post(self, message: Any) -> None:
+        """Hand `message` to the database's `deliver` after the commit."""
+        self.posted.append(message)
+
+
+class Database:
+    """A pool of connections that act as one role.
+
+    `deliver` is given what a transaction posted, at once after its commit. It must not block and must not fail: what
+    it loses is found again by a sweeper.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        role: str,
+        *,
+        deliver: Callable[[Sequence[Any]], None] | None = None,
+        pool_size: int = 10,
+        lock_timeout_ms: int = 3_000,
+    ) -> None:
+        self._deliver = deliver
+        self.engine: AsyncEngine = create_async_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 5,
+                "options": f"-c role={role} -c lock_timeout={lock_timeout_ms} -c timezone=UTC",
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:
+        """A transaction: committed when the block ends, rolled back when it raises.
+
+        With `snapshot`, all its reads see one and the same state of the database.
+        """
+        async with self.engine.connect() as connection:
+            if snapshot:
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            async with connection.begin():
+                transaction = Transaction(connection)
+                yield transaction
+        if transaction.posted and self._deliver is not None:
+            self._deliver(transaction.posted)
+
+    async def ping(self) -> None:
+        """Raise if the database does not answer."""
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+async def _request_transaction(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.database
+    async with database.transaction() as transaction:
+        yield transaction
+
+
+RequestTransaction = Annotated[Transaction, Depends(_request_transaction, scope="function")]
+"""The request's transaction. Function scope: it is committed before the response is sent, not after."""

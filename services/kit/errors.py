@@ -1,0 +1,125 @@
+"""Errors as clients see them: RFC 9457 problem documents, each with a stable `code`."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):  # noqa: N818 (RFC 9457's word for it)
+    """Refuses a request. Raised before anything is changed, or in a transaction that it rolls back."""
+
+    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+
+class ProblemDocument(BaseModel):
+    """The body of every error."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The problem as an `application/problem+json` response."""
+    body = {
+        "type": f"urn:baton:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        **problem.extra,
+    }
+    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+
+
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDocument, "description": HTTPStatus(status).phrase}
+    for status in (400, 401, 403, 404, 409, 413, 422, 503)
+}
+"""For `FastAPI(responses=…)`: every operation documents that its errors are problem documents."""
+
+
+def _on_problem(_: Request, error: Problem) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return problem_response(error, headers)
+
+
+def _on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    errors = [{"field": ".".join(str(part) for part in e["loc"]), "message": e["msg"]} for e in error.errors()]
+    malformed = any(e["type"] == "json_invalid" for e in error.errors())
+    detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors[:5])
+    if malformed:
+        return problem_response(Problem(400, "malformed_json", detail, errors=errors))
+    return problem_response(Problem(422, "invalid_request", detail, errors=errors))
+
+
+def _on_http(_: Request, error: HTTPException) -> JSONResponse:
+    code = _CODES.get(error.status_code, f"http_{error.status_code}")
+    return problem_response(Problem(error.status_code, code, str(error.detail)), dict(error.headers or {}))
+
+
+def _on_database(_: Request, error: Exception) -> JSONResponse:
+    """Nothing is known to have failed for good: a client repeats the request with its Idempotency-Key."""
+    unavailable = isinstance(error, PoolTimeout) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or type(error.orig).__name__ in _TRANSIENT)
+    )
+    if not unavailable:
+        raise error
+    log.warning("database_unavailable", error=str(error))
+    problem = Problem(503, "temporarily_unavailable", "The database does not answer; repeat the request.")
+    return problem_response(problem, {"Retry-After": "1"})
+
+
+_TRANSIENT = {
+    "OperationalError",
+    "AdminShutdown",
+    "CannotConnectNow",
+    "ConnectionTimeout",
+    "CrashShutdown",
+    "DeadlockDetected",
+    "LockNotAvailable",
+    "SerializationFailure",
+    "TooManyConnections",
+}
+
+
+def _on_unexpected(_: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected_error", exc_info=error)
+    return problem_response(Problem(500, "internal_error", "This is a fault of the server; it has been logged."))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+    app.exception_handler(Problem)(_on_problem)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(HTTPException)(_on_http)
+    app.exception_handler(DBAPIError)(_on_database)
+    app.exception_handler(PoolTimeout)(_on_database)
+    app.exception_handler(Exception)(_on_unexpected)

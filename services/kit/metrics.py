@@ -1,0 +1,43 @@
+"""Every metric name of Baton. One process is scraped at one port."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+task_restarts = Counter("baton_task_restarts", "Background tasks that ended and were started again", ["task"])
+
+outbox_sent = Counter("baton_outbox_sent", "Events sent to a stream, first sends and re-sends", ["stream"])
+outbox_resent = Counter("baton_outbox_resent", "Events sent again because no confirmation had come", ["stream"])
+outbox_confirmed = Counter("baton_outbox_confirmed", "Events whose consumer has confirmed them", ["stream"])
+outbox_send_failures = Counter("baton_outbox_send_failures", "Sends that Valkey did not take", ["stream"])
+
+consumed = Counter("baton_consumed", "Stream entries that took effect", ["stream"])
+consumed_duplicates = Counter("baton_consumed_duplicates", "Stream entries that had taken effect before", ["stream"])
+consumed_early = Counter("baton_consumed_early", "Stream entries that came before their predecessor", ["stream"])
+consume_failures = Counter("baton_consume_failures", "Failed tries to apply a stream entry", ["stream"])
+dead_letters = Counter("baton_dead_letters", "Events given up after bounded tries", ["stream"])
+
+rooms_told = Counter("baton_rooms_told", "Calls of the room script that the room took")
+room_gaps = Counter("baton_room_gaps", "Rooms that were behind and were sent the whole range")
+room_rebuilds = Counter("baton_room_rebuilds", "Rooms rebuilt from Postgres on a gateway's request")
+room_failures = Counter("baton_room_failures", "Calls of the room script that failed")
+
+sessions_settled = Counter("baton_sessions_settled", "Sessions settled by the worker")
+settle_lag = Gauge("baton_settle_lag_seconds", "Age of the oldest due elimination or end not settled yet")
+eliminations = Counter("baton_eliminations", "Players eliminated")
+awards = Counter("baton_awards", "Solved puzzles by what they paid", ["outcome"])
+answers = Counter("baton_answers", "Answers by type of puzzle and verdict", ["type", "verdict"])
+puzzles_expired = Counter("baton_puzzles_expired", "Puzzles closed at their deadline")
+
+connections = Gauge("baton_connections", "Open WebSockets")
+rooms_open = Gauge("baton_rooms_open", "Rooms with at least one socket in this gateway")
+deliveries = Counter("baton_deliveries", "Frames handed to sockets")
+recoveries = Counter("baton_recoveries", "Joins by how the client was brought up to date", ["how"])
+gaps_repaired = Counter("baton_gaps_repaired", "Gaps in a room's sequence that a gateway repaired")
+closes = Counter("baton_closes", "Sockets closed by the gateway, by reason", ["reason"])
+dropped_ephemeral = Counter("baton_dropped_ephemeral", "Ephemeral messages not sent to slow clients")
+
+http_seconds = Histogram(
+    "baton_http_seconds",
+    "Duration of HTTP requests",
+    ["service", "method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)

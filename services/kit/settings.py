@@ -1,0 +1,109 @@
+"""Settings come from the environment, are read once where a process starts, and are refused there when wrong."""
+
+import sys
+from typing import Literal, Self, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Verifier, public_key_of
+
+DEVELOPMENT_OPERATOR_KEY = "development-operator-key"
+EXIT_CONFIGURATION = 78
+"""sysexits' EX_CONFIG: starting again will not help."""
+
+
+class Settings(BaseSettings):
+    """What every process needs to know."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    environment: Literal["development", "production"] = Field("development", validation_alias="BATON_ENV")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias="REDIS_URL")
+    log_format: Literal["console", "json"] = Field("console", validation_alias="BATON_LOG_FORMAT")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="BATON_LOG_LEVEL")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: str) -> str:
+        if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+
+class BrokerSettings(Settings):
+    """For processes that speak to Celery."""
+
+    broker_url: str | None = Field(None, validation_alias="CELERY_BROKER_URL")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _no_cluster(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in {"redis", "rediss"}:
+            raise ValueError("must begin with redis:// or rediss://: Celery's broker is one server, never a cluster")
+        return url
+
+    @property
+    def broker(self) -> str:
+        """The broker's address: database 1 beside the rest, unless it has an address of its own."""
+        return self.broker_url or urlunsplit(urlsplit(self.redis_url)._replace(path="/1"))
+
+
+class DatabaseSettings(Settings):
+    """For processes that own a schema."""
+
+    database_url: str = Field("postgresql://baton@127.0.0.1:5432/baton", validation_alias="DATABASE_URL")
+    pool_size: int = Field(10, ge=1, le=200, validation_alias="BATON_POOL_SIZE")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_scheme(cls, url: str) -> str:
+        if urlsplit(url).scheme not in {"postgresql", "postgres", "postgresql+psycopg"}:
+            raise ValueError("must begin with postgresql://")
+        return url.replace("postgres://", "postgresql://", 1)
+
+
+class ServerSettings(Settings):
+    """For processes that answer HTTP and check tokens."""
+
+    host: str = Field("127.0.0.1", validation_alias="BATON_HOST")
+    port: int = Field(8000, ge=1, le=65_535, validation_alias="BATON_PORT")
+    public_keys: str = Field(public_key_of(DEVELOPMENT_PRIVATE_KEY), validation_alias="BATON_TOKEN_PUBLIC_KEYS")
+    cors_origins: str = Field("", validation_alias="BATON_CORS_ORIGINS")
+
+    @field_validator("public_keys")
+    @classmethod
+    def _keys_are_keys(cls, keys: str) -> str:
+        Verifier(split(keys))
+        return keys
+
+    @model_validator(mode="after")
+    def _no_development_keys(self) -> Self:
+        if self.is_production and public_key_of(DEVELOPMENT_PRIVATE_KEY) in split(self.public_keys):
+            raise ValueError("BATON_TOKEN_PUBLIC_KEYS: the built-in development key is refused in production")
+        return self
+
+
+def split(value: str) -> list[str]:
+    """The parts of a comma-separated setting."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def load(settings: type[SettingsT]) -> SettingsT:
+    """The process's settings; ends the process with a clear message where one is wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            message = problem["msg"].removeprefix("Value error, ")
+            print(f"configuration: {name + ': ' if name else ''}{message}", file=sys.stderr)  # noqa: T201 (before logging)
+        raise SystemExit(EXIT_CONFIGURATION) from error

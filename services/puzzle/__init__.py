@@ -1,0 +1,1 @@
+"""The puzzle service: deals puzzles, judges answers, and tells the points service what happened."""

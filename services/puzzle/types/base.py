@@ -1,0 +1,108 @@
+"""The contract of a puzzle type.
+
+A type is pure: no I/O, no clock, no chance but the seed. It deals a puzzle and judges answers; everything else (who may
+answer, when it is too late, what it pays) is decided elsewhere.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from services.puzzle.types.draw import Draw
+
+Json = dict[str, Any]
+AnswerT = TypeVar("AnswerT", bound=msgspec.Struct)
+
+EASIEST, NORMAL, HARDEST = 1, 2, 5
+
+
+class InvalidAnswer(ValueError):
+    """The answer has the wrong shape for this puzzle: it was no try, and closes nothing. The text says what is wrong."""
+
+
+class Generated(msgspec.Struct, frozen=True):
+    """A dealt puzzle. Both parts are JSON objects and are stored as they are; nobody changes them."""
+
+    view: Json
+    """What the player sees: all it takes to solve the puzzle by skill, but not the answer."""
+    hidden: Json
+    """What must not leave the server before the puzzle is closed; with the view enough for `check` and `reveal`."""
+
+
+class PuzzleType(ABC, Generic[AnswerT]):
+    """One kind of puzzle. Own types set the attributes and write the four abstract methods; see docs/puzzles.md."""
+
+    name: ClassVar[str]
+    """Unique, lower case, never changed: it is stored with each puzzle."""
+    version: ClassVar[int]
+    """1, 2, 3 … To be raised with every change after which a seed deals another puzzle. Puzzles dealt by an older
+    version may still be open when a newer one judges them, so `judge` has to understand their views too."""
+    skill: ClassVar[str]
+    """What it trains, for people."""
+    max_answer_bytes: ClassVar[int] = 1024
+    """An answer longer than this as JSON is to be refused unread."""
+    answer_type: type[AnswerT]
+    """The shape of an answer: a msgspec struct with `forbid_unknown_fields`. Every number and length is bounded."""
+
+    @abstractmethod
+    def time_limit_ms(self, difficulty: int) -> int:
+        """How long a player has from the deal on."""
+
+    @abstractmethod
+    def guess_rate(self, difficulty: int) -> float:
+        """The chance of a single guess made without looking at the puzzle: at most this."""
+
+    @abstractmethod
+    def deal(self, draw: Draw, difficulty: int) -> Generated:
+        """Make a solvable puzzle; all chance comes from `draw`. Called by `generate` with a valid difficulty."""
+
+    @abstractmethod
+    def judge(self, view: Json, hidden: Json, answer: AnswerT) -> bool:
+        """Is this the solution? Raises InvalidAnswer if it does not fit this view (three choices where two are due)."""
+
+    def generate(self, seed: int, difficulty: int = NORMAL) -> Generated:
+        """The puzzle of this seed: always the same for the same version, seed and difficulty.
+
+        Who knows the seed knows the answer: take 63 bits from `secrets`, and keep them to the server.
+        Raises ValueError unless the difficulty is 1 to 5.
+        """
+        if not EASIEST <= difficulty <= HARDEST:
+            raise ValueError(f"difficulty must be {EASIEST} to {HARDEST}, not {difficulty}")
+        return self.deal(Draw(f"{self.name}/{self.version}/{difficulty}/{seed}"), difficulty)
+
+    def check(self, view: Json, hidden: Json, answer: object) -> bool:
+        """The verdict on an answer as it came out of a JSON parser.
+
+        Raises InvalidAnswer, and nothing else, if it has the wrong shape.
+        """
+        try:
+            shaped = msgspec.convert(answer, self.answer_type)
+        except msgspec.ValidationError as error:
+            raise InvalidAnswer(str(error)) from error
+        except UnicodeEncodeError as error:  # JSON may carry half a surrogate pair, which is no text
+            raise InvalidAnswer("Text that is not valid Unicode") from error
+        return self.judge(view, hidden, shaped)
+
+    def reveal(self, view: Json, hidden: Json) -> Json:
+        """An answer that `check` accepts, to be shown once the puzzle is closed. Here: `hidden` is that answer."""
+        return hidden
+
+    def answer_schema(self) -> Json:
+        """The JSON Schema of an answer. A view may ask for more (its own number of rows, say)."""
+        return msgspec.json.schema(self.answer_type)
+
+    def describe(self) -> Json:
+        """What anybody may know of the type, as JSON."""
+        levels = range(EASIEST, HARDEST + 1)
+        return {
+            "name": self.name,
+            "version": self.version,
+            "skill": self.skill,
+            "max_answer_bytes": self.max_answer_bytes,
+            "answer_schema": self.answer_schema(),
+            "levels": [
+                {"difficulty": d, "time_limit_ms": self.time_limit_ms(d), "guess_rate": self.guess_rate(d)}
+                for d in levels
+            ],
+        }
