@@ -7,7 +7,7 @@ Readers ignore fields they do not know, so a producer may add some.
 import msgspec
 from msgspec import Struct
 
-from contracts.ids import EventId, PlayerId, SessionId
+from contracts.ids import EventId, PlayerId, SessionId, TeamId
 from contracts.puzzles import ClosedPuzzle, PuzzleView
 
 
@@ -49,6 +49,7 @@ PuzzleEvent = PuzzleAssigned | PuzzleAnswered | PuzzleExpired
 class SessionCountdown(Event, tag="session.countdown", frozen=True, kw_only=True):
     """The roster is final; play begins at `starts_at`."""
 
+    team_id: TeamId
     players: list[PlayerId]
     puzzle_types: list[str]
     difficulty: int

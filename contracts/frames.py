@@ -112,12 +112,17 @@ def encode_event(seq: RoomSeq, at: int, fact: Fact) -> bytes:
     return encode(NumberedEvent(seq=seq, type=fact.type, at=at, data=fact))
 
 
+def decode_event(frame: str | bytes) -> NumberedEvent:
+    """A numbered event. Raises msgspec.DecodeError where the frame is something else."""
+    envelope = _decode_envelope(frame)
+    if envelope.data is None or (decode := _fact_decoders.get(envelope.type)) is None:
+        raise msgspec.ValidationError(f"{envelope.type!r} is no numbered event")
+    return NumberedEvent(seq=envelope.seq, type=envelope.type, at=envelope.at, data=decode(envelope.data))
+
+
 def decode_frame(frame: str | bytes) -> NumberedEvent | ToClient:
     """A frame from the gateway. Raises msgspec.DecodeError where it is neither an event nor one of `ToClient`."""
-    envelope = _decode_envelope(frame)
-    if envelope.data is None:
-        to_client: ToClient = decode_to_client(frame)
-        return to_client
-    if (decode := _fact_decoders.get(envelope.type)) is None:
-        raise msgspec.ValidationError(f"unknown event type {envelope.type!r}")
-    return NumberedEvent(seq=envelope.seq, type=envelope.type, at=envelope.at, data=decode(envelope.data))
+    if _decode_envelope(frame).data is not None:
+        return decode_event(frame)
+    to_client: ToClient = decode_to_client(frame)
+    return to_client

@@ -1,12 +1,16 @@
 """Events that cannot be applied: counted over restarts, and given up after bounded tries, never silently."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.kit.clock import now_ms
-from services.kit.database import Transaction
+from services.kit.database import Database, Transaction
 
 
 class DeadLetters:
@@ -49,3 +53,34 @@ class DeadLetters:
             .limit(limit)
         )
         return [(row.entry_key, row.payload) for row in rows]
+
+
+TRANSIENT = (OperationalError, InterfaceError, PoolTimeout, OSError)
+"""What is the fault of the moment and not of the event: the database is away, a lock was not to be had."""
+MAX_TRIES = 5
+
+
+async def give_up_or_retry(
+    database: Database,
+    dead_letters: DeadLetters,
+    stream: str,
+    failure: tuple[str, bytes, Exception],
+    *,
+    skip: Callable[[Transaction, bytes], Awaitable[None]],
+) -> bool:
+    """Count a failed try, and bury the event after too many; `skip` then lets those behind it pass.
+
+    Undecodable events are buried at once. Returns whether it was given up. Raises what is only transient.
+    """
+    key, payload, error = failure
+    if isinstance(error, TRANSIENT):
+        raise error
+    async with database.transaction() as transaction:
+        tries = await dead_letters.count(transaction, key, stream, payload, repr(error)[:2000])
+        hopeless = isinstance(error, msgspec.MsgspecError)
+        if tries < MAX_TRIES and not hopeless:
+            return False
+        if not hopeless:
+            await skip(transaction, payload)
+        await dead_letters.bury(transaction, key)
+    return True

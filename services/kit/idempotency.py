@@ -33,7 +33,7 @@ Key = Annotated[
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class Once:
+class OncePerKey:
     """Runs a write once for its key. `actor` keeps the keys of different callers apart."""
 
     def __init__(self, table: Any, key: str | None, request_hash: bytes) -> None:
@@ -68,14 +68,13 @@ class Once:
         return result
 
 
-def once_for(table: Any) -> Any:
-    """A dependency type for routers of the service that owns `table`."""
+async def _once(request: Request, key: Key = None) -> OncePerKey:
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body())
+    return OncePerKey(request.app.state.idempotency, key, digest.digest())
 
-    async def make(request: Request, key: Key = None) -> Once:
-        digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body())
-        return Once(table, key, digest.digest())
 
-    return Annotated[Once, Depends(make)]
+Once = Annotated[OncePerKey, Depends(_once)]
+"""For routers. The application's `state.idempotency` is the service's table."""
 
 
 async def forget_old(transaction: Transaction, table: Any) -> int:

@@ -1,8 +1,9 @@
 """Columns of the tables that every service with a database has in its own schema."""
 
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 
@@ -59,3 +60,8 @@ class IdempotencyColumns:
     request_hash: Mapped[bytes] = mapped_column(LargeBinary)
     response: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+def table_of(model: type[Any]) -> Table:
+    """The table that a declarative class describes."""
+    return cast("Table", model.__table__)

@@ -20,6 +20,6 @@ def connect(url: str, *, max_connections: int = 64) -> "Redis":
         health_check_interval=15,
         max_connections=max_connections,
         retry=Retry(ConstantBackoff(0.05), 1),
-        protocol=3,
+        protocol=2,  # the shapes of replies are those of RESP2
         decode_responses=False,
     )

@@ -206,5 +206,5 @@ def _flatten(reply: Any) -> list[tuple[bytes, dict[bytes, bytes] | None]]:
     """The entries of an XREADGROUP of one stream."""
     if not reply:
         return []
-    [(_, found)] = reply.items() if isinstance(reply, dict) else reply
+    [(_, found)] = reply
     return [(entry[0], entry[1]) for entry in found]

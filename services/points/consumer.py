@@ -1,0 +1,83 @@
+"""⑤ What points listens to: the puzzle service's events, its confirmations, and gateways that miss a room."""
+
+from redis.asyncio import Redis
+
+from contracts.channels import (
+    POINTS_CONFIRMATIONS,
+    POINTS_GROUP,
+    PUZZLE_CONFIRMATIONS,
+    PUZZLE_EVENTS,
+    ROOM_REQUESTS,
+)
+from contracts.events import decode_confirmation, decode_puzzle_event, decode_rebuild_room
+from services.kit.database import Database, Transaction
+from services.kit.dead_letters import give_up_or_retry
+from services.kit.streams import Consumer, Outcome
+from services.points.repository.outbox import dead_letters, outbox
+from services.points.service import answers
+from services.points.service.announcing import Announcer
+
+
+class Consumers:
+    """The consumers of one process. `name` is the same each time the process is started in its place."""
+
+    def __init__(self, database: Database, redis: Redis, announcer: Announcer, name: str) -> None:
+        self._database = database
+        self._announcer = announcer
+        self.events = Consumer(
+            redis,
+            stream=PUZZLE_EVENTS,
+            group=POINTS_GROUP,
+            name=name,
+            apply=self._apply,
+            failed=self._event_failed,
+            confirmations=PUZZLE_CONFIRMATIONS,
+        )
+        self.confirmations = Consumer(
+            redis,
+            stream=POINTS_CONFIRMATIONS,
+            group=POINTS_GROUP,
+            name=name,
+            apply=self._confirm,
+            failed=self._message_failed,
+        )
+        self.room_requests = Consumer(
+            redis,
+            stream=ROOM_REQUESTS,
+            group=POINTS_GROUP,
+            name=name,
+            apply=self._rebuild,
+            failed=self._message_failed,
+        )
+
+    async def _apply(self, payload: bytes) -> Outcome:
+        event = decode_puzzle_event(payload)
+        async with self._database.transaction() as transaction:
+            return await answers.apply(transaction, event)
+
+    async def _confirm(self, payload: bytes) -> Outcome:
+        event_id = decode_confirmation(payload).event_id
+        async with self._database.transaction() as transaction:
+            await outbox.confirm(transaction, [event_id])
+        return Outcome.DONE
+
+    async def _rebuild(self, payload: bytes) -> Outcome:
+        await self._announcer.rebuild(decode_rebuild_room(payload).session_id)
+        return Outcome.DONE
+
+    async def _event_failed(self, key: str, payload: bytes, error: Exception) -> bool:
+        failure = key, payload, error
+        return await give_up_or_retry(self._database, dead_letters, PUZZLE_EVENTS, failure, skip=_skip_event)
+
+    async def _message_failed(self, key: str, payload: bytes, error: Exception) -> bool:
+        """Messages that are no facts: nobody waits behind them, and whoever needs it asks again."""
+        failure = key, payload, error
+        return await give_up_or_retry(self._database, dead_letters, ROOM_REQUESTS, failure, skip=_skip_nothing)
+
+
+async def _skip_event(transaction: Transaction, payload: bytes) -> None:
+    await answers.skip(transaction, decode_puzzle_event(payload))
+
+
+async def _skip_nothing(transaction: Transaction, payload: bytes) -> None:
+    """No order to keep."""

@@ -1,0 +1,70 @@
+"""The rules of a session and the arithmetic of points. Whole milliseconds and whole points only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from contracts.rooms import Rules
+
+MAX_SEATS = 16
+
+_LIMITS = {
+    "start_points": (1, 10_000),
+    "decay": (1, 1_000),
+    "interval_ms": (250, 3_600_000),
+    "award": (0, 10_000),
+    "penalty": (0, 10_000),
+    "seats": (1, MAX_SEATS),
+    "countdown_ms": (0, 60_000),
+    "difficulty": (1, 5),
+}
+KNOWN_PUZZLE_TYPES = frozenset({"concentration", "memory", "multitasking", "spatial"})
+
+
+class InvalidRulesError(Exception):
+    """A rule is out of bounds; `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+def parse_rules(given: Mapping[str, Any], puzzle_types: frozenset[str] = KNOWN_PUZZLE_TYPES) -> Rules:
+    """Rules from what a host asked for, the defaults for the rest. Raises InvalidRulesError naming the field."""
+    for field in given:
+        if field not in Rules.__struct_fields__:
+            raise InvalidRulesError(str(field), "there is no such rule")
+    for field in given:
+        try:
+            msgspec.convert({field: given[field]}, Rules)
+        except msgspec.ValidationError as error:
+            raise InvalidRulesError(field, str(error).split(" - at ")[0]) from error
+    rules = msgspec.convert(dict(given), Rules)
+    for field, (low, high) in _LIMITS.items():
+        if not low <= getattr(rules, field) <= high:
+            raise InvalidRulesError(field, f"must be between {low} and {high}")
+    if not rules.puzzle_types:
+        raise InvalidRulesError("puzzle_types", "must name at least one type")
+    if len(set(rules.puzzle_types)) != len(rules.puzzle_types):
+        raise InvalidRulesError("puzzle_types", "must name each type once")
+    if unknown := sorted(set(rules.puzzle_types) - puzzle_types):
+        raise InvalidRulesError("puzzle_types", f"unknown: {', '.join(unknown)[:100]}")
+    return rules
+
+
+def points_at(rules: Rules, started_at: int, base: int, at: int) -> int:
+    """What a player with `base` (start + credits - penalties) has at instant `at`, never under 0."""
+    return max(0, base - rules.decay * ((at - started_at) // rules.interval_ms))
+
+
+def zero_at(rules: Rules, started_at: int, base: int, at: int) -> int:
+    """The instant at which a player with `base` reaches 0, given what is known at `at`; `at` itself if that is now."""
+    ticks = -(-base // rules.decay)
+    return max(at, started_at + ticks * rules.interval_ms)
+
+
+def next_decay_at(rules: Rules, started_at: int, at: int) -> int:
+    """The first decay after `at`."""
+    return started_at + ((at - started_at) // rules.interval_ms + 1) * rules.interval_ms

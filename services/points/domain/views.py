@@ -1,0 +1,99 @@
+"""What others are told of a game: clients its public state and ticks, the puzzle service what it needs to deal."""
+
+from typing import Any
+from uuid import uuid4
+
+from contracts import events, rooms
+from contracts.frames import Tick
+from contracts.ids import EventId, RoomSeq
+from contracts.rooms import State, Status
+from services.points.domain.game import Game
+from services.points.domain.rules import next_decay_at, points_at
+from services.points.domain.seats import Seat
+
+
+def public_state(game: Game) -> State:
+    """Everything a client may know."""
+    return State(
+        session_id=game.session_id,
+        team_id=game.team_id,
+        team_name=game.team_name,
+        status=game.status,
+        rules=game.rules,
+        created_at=game.created_at,
+        starts_at=game.starts_at,
+        started_at=game.started_at,
+        finished_at=game.finished_at,
+        survival_ms=game.survival_ms,
+        end_reason=game.end_reason,
+        players=[
+            rooms.Player(
+                player_id=seat.player_id,
+                seat=seat.seat,
+                name=seat.name,
+                colour=seat.colour,
+                ready=seat.ready,
+                base=seat.base,
+                zero_at=seat.zero_at,
+                eliminated_at=seat.eliminated_at,
+                solved=seat.solved,
+                failed=seat.failed,
+                expired=seat.expired,
+                puzzle=seat.puzzle,
+            )
+            for seat in game.seats
+        ],
+    )
+
+
+def points_of(game: Game, seat: Seat, at: int) -> int:
+    """A player's points at `at`; before the start what they will begin with, at the end what they ended with."""
+    if game.started_at is None:
+        return game.rules.start_points if game.status is not Status.FINISHED else 0
+    if seat.eliminated_at is not None or (seat.zero_at is not None and seat.zero_at <= at):
+        return 0
+    end = at if game.finished_at is None else min(at, game.finished_at)
+    return points_at(game.rules, game.started_at, seat.base, end)
+
+
+def tick(game: Game, at: int) -> Tick | None:
+    """Everybody's points at `at`, or None for a game that is not being played."""
+    if game.status is not Status.ACTIVE or game.started_at is None or at < game.started_at:
+        return None
+    return Tick(
+        seq=RoomSeq(game.seq),
+        at=at,
+        next_at=next_decay_at(game.rules, game.started_at, at),
+        points={seat.player_id: points_of(game, seat, at) for seat in game.seats},
+    )
+
+
+def outbound(game: Game) -> list[events.PointsEvent]:
+    """Events for the puzzle service out of what the game recorded, numbered on from what was sent before."""
+    made: list[events.PointsEvent] = []
+    for at, fact in game.facts:
+        envelope: dict[str, Any] = {
+            "event_id": EventId(uuid4()),
+            "session_id": game.session_id,
+            "version": game.sent_version + len(made) + 1,
+            "at": at,
+        }
+        if isinstance(fact, rooms.SessionCountdown):
+            made.append(
+                events.SessionCountdown(
+                    **envelope,
+                    team_id=game.team_id,
+                    players=[seat.player_id for seat in game.seats],
+                    puzzle_types=game.rules.puzzle_types,
+                    difficulty=game.rules.difficulty,
+                    seed=game.seed,
+                    starts_at=fact.starts_at,
+                )
+            )
+        elif isinstance(fact, rooms.SessionStarted):
+            made.append(events.SessionStarted(**envelope))
+        elif isinstance(fact, rooms.PlayerEliminated):
+            made.append(events.PlayerEliminated(**envelope, player_id=fact.player_id, eliminated_at=fact.eliminated_at))
+        elif isinstance(fact, rooms.SessionFinished) and (game.sent_version or made):
+            made.append(events.SessionFinished(**envelope, finished_at=fact.finished_at))
+    return made

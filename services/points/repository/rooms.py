@@ -1,0 +1,52 @@
+"""SQL on the log that clients see, and on the rooms that have not been told of all of it."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import bindparam, delete, select, update
+
+from contracts.ids import RoomSeq, SessionId
+from contracts.rooms import encode
+from services.kit.clock import now_ms
+from services.kit.database import Transaction
+from services.kit.models import table_of
+from services.kit.rooms import EVENTS_KEPT, Publication
+from services.points import models
+from services.points.domain.views import public_state
+from services.points.repository.games import ROOM_RETRY_MS, read_game
+
+_events = table_of(models.SessionEvent)
+
+
+async def read_frames(transaction: Transaction, session_id: SessionId, after: int = 0) -> list[bytes]:
+    """The frames of the log after `after`, in order."""
+    statement = select(_events.c.frame).where(_events.c.session_id == session_id, _events.c.seq > after)
+    return list((await transaction.connection.execute(statement.order_by(_events.c.seq))).scalars())
+
+
+async def read_range(transaction: Transaction, session_id: SessionId) -> Publication | None:
+    """The newest part of a room, to be told as a rebuild. To be read in a snapshot transaction."""
+    game = await read_game(transaction, session_id)
+    if game is None or game.seq == 0:
+        return None
+    first = max(0, game.seq - EVENTS_KEPT)
+    frames = await read_frames(transaction, session_id, first)
+    return Publication(session_id, game.epoch, RoomSeq(first + 1), encode(public_state(game)), frames, rebuild=True)
+
+
+async def forget_told(transaction: Transaction, told: Iterable[tuple[SessionId, RoomSeq]]) -> None:
+    """The rooms have been told of everything up to these positions."""
+    table = table_of(models.UntoldRoom)
+    statement = delete(table).where(table.c.session_id == bindparam("id"), table.c.seq <= bindparam("told"))
+    await transaction.connection.execute(statement, [{"id": s, "told": seq} for s, seq in sorted(told)])
+
+
+async def postpone_untold(transaction: Transaction, limit: int) -> list[SessionId]:
+    """Rooms that should have been told by now. They come up again after a while unless they are forgotten."""
+    table = table_of(models.UntoldRoom)
+    now = await now_ms(transaction.connection)
+    due = (
+        select(table.c.session_id).where(table.c.next_try_at <= now).limit(limit).with_for_update(skip_locked=True)
+    ).scalar_subquery()
+    statement = update(table).where(table.c.session_id.in_(due)).values(next_try_at=now + 2 * ROOM_RETRY_MS)
+    rows = await transaction.connection.execute(statement.returning(table.c.session_id))
+    return [SessionId(session_id) for session_id in rows.scalars()]

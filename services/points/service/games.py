@@ -1,0 +1,49 @@
+"""Reading, changing and keeping a game: what all use cases share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from contracts.ids import SessionId
+from services.kit import metrics
+from services.kit.database import Transaction
+from services.points import errors
+from services.points.domain.game import Game
+from services.points.domain.seats import ForbiddenMoveError
+from services.points.domain.views import outbound
+from services.points.repository import games
+from services.points.repository.outbox import outbox
+
+
+async def get(transaction: Transaction, session_id: SessionId) -> Game:
+    """The game as it is. Raises Problem 404."""
+    if (game := await games.read_game(transaction, session_id)) is None:
+        raise errors.session_not_found()
+    return game
+
+
+async def lock(transaction: Transaction, session_id: SessionId) -> Game:
+    """The game, locked. Raises Problem 404."""
+    if (game := await games.lock_game(transaction, session_id)) is None:
+        raise errors.session_not_found()
+    return game
+
+
+async def keep(transaction: Transaction, game: Game) -> None:
+    """Write the game back, with its events for clients and for the puzzle service."""
+    events = outbound(game)
+    game.sent_version += len(events)
+    await outbox.add(transaction, *events)
+    await games.save_game(transaction, game)
+    for entry in game.entries:
+        if entry.kind in {"award", "void"}:
+            metrics.awards.labels(entry.reason or "paid").inc()
+    metrics.eliminations.inc(sum(fact.type == "player.eliminated" for _, fact in game.facts))
+
+
+@contextmanager
+def moves() -> Iterator[None]:
+    """Turn what the rules forbid into a Problem."""
+    try:
+        yield
+    except ForbiddenMoveError as error:
+        raise errors.forbidden_move(error.code, str(error)) from error

@@ -1,0 +1,51 @@
+"""Time: starts, eliminations and ends that are due, and operators' ticks. Work grows with what is due."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from contracts.ids import SessionId
+from services.kit import metrics
+from services.kit.clock import now_ms
+from services.kit.database import Transaction
+from services.points.repository import games as repository
+from services.points.repository import ledger
+from services.points.service import games
+
+
+async def due(transaction: Transaction, limit: int = 500) -> Sequence[SessionId]:
+    """Sessions in which something is due, the most overdue first."""
+    now = await now_ms(transaction.connection)
+    oldest = await repository.oldest_due(transaction)
+    metrics.settle_lag.set(0 if oldest is None else max(0, now - oldest) / 1000)
+    return await repository.due_sessions(transaction, now, limit)
+
+
+async def settle(transaction: Transaction, session_id: SessionId, until: int, puzzle_version: int) -> bool:
+    """Let what is due until `until` take effect, if all answers up to then have been applied.
+
+    The puzzle service vouches that all its events with an instant up to `until` have at most `puzzle_version`. Where
+    points has not applied that one yet, nothing is settled and False is returned: the next round tries again. A
+    session that somebody holds at the moment is left to the next round too.
+    """
+    game = await repository.lock_game_unless_held(transaction, session_id)
+    if game is None or game.puzzle_version < puzzle_version:
+        return False
+    game.advance(until)
+    for run_id, ticks, _ in await ledger.take_requests(transaction, session_id):
+        game.tick(until, ticks, run_id)
+    await games.keep(transaction, game)
+    metrics.sessions_settled.inc()
+    return True
+
+
+async def request_ticks(transaction: Transaction, session_id: SessionId | None, ticks: int) -> tuple[UUID, int]:
+    """Note extra ticks for the next settling; durable, so that they are taken once whatever crashes.
+
+    Returns the run's id and the number of active sessions it is for. Raises Problem 404 for an unknown session.
+    """
+    if session_id is not None:
+        await games.get(transaction, session_id)
+    run_id = uuid4()
+    if ticks == 0:
+        return run_id, await ledger.count_active(transaction, session_id)
+    return run_id, await ledger.request_ticks(transaction, run_id, session_id, ticks)
