@@ -100,7 +100,7 @@ class _Envelope(Struct, frozen=True, kw_only=True):
     type: str
     seq: RoomSeq = RoomSeq(0)
     at: int = 0
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()  # empty where the frame has none; msgspec decodes no `Raw | None`
 
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
@@ -115,14 +115,14 @@ def encode_event(seq: RoomSeq, at: int, fact: Fact) -> bytes:
 def decode_event(frame: str | bytes) -> NumberedEvent:
     """A numbered event. Raises msgspec.DecodeError where the frame is something else."""
     envelope = _decode_envelope(frame)
-    if envelope.data is None or (decode := _fact_decoders.get(envelope.type)) is None:
+    if not bytes(envelope.data) or (decode := _fact_decoders.get(envelope.type)) is None:
         raise msgspec.ValidationError(f"{envelope.type!r} is no numbered event")
     return NumberedEvent(seq=envelope.seq, type=envelope.type, at=envelope.at, data=decode(envelope.data))
 
 
 def decode_frame(frame: str | bytes) -> NumberedEvent | ToClient:
     """A frame from the gateway. Raises msgspec.DecodeError where it is neither an event nor one of `ToClient`."""
-    if _decode_envelope(frame).data is not None:
+    if bytes(_decode_envelope(frame).data):
         return decode_event(frame)
     to_client: ToClient = decode_to_client(frame)
     return to_client

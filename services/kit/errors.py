@@ -85,16 +85,12 @@ def _on_http(_: Request, error: HTTPException) -> JSONResponse:
     return problem_response(Problem(error.status_code, code, str(error.detail)), dict(error.headers or {}))
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether the database was away, busy or in a deadlock: the same may well succeed a moment later."""
-    return isinstance(error, PoolTimeout) or (
-        isinstance(error, DBAPIError) and (error.connection_invalidated or type(error.orig).__name__ in _TRANSIENT)
-    )
-
-
 def _on_database(_: Request, error: Exception) -> JSONResponse:
     """Nothing is known to have failed for good: a client repeats the request with its Idempotency-Key."""
-    if not is_transient(error):
+    unavailable = isinstance(error, PoolTimeout) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or type(error.orig).__name__ in _TRANSIENT)
+    )
+    if not unavailable:
         raise error
     log.warning("database_unavailable", error=str(error))
     problem = Problem(503, "temporarily_unavailable", "The database does not answer; repeat the request.")

@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
-from contracts.channels import room_channel, room_key, room_log
+from contracts.channels import WATCHED_ROOMS, room_channel, room_key, room_log
 from contracts.ids import RoomSeq, SessionId
+from services.kit.clock import local_ms
 
 SCRIPT = Path(__file__).with_name("publish_to_room.lua").read_text()
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -96,3 +99,8 @@ class Rooms:
         for session_id, frame in messages:
             pipeline.execute_command(self._publish, room_channel(session_id), b"0 " + frame)
         await pipeline.execute()
+
+    async def watched(self) -> list[SessionId]:
+        """Sessions whose rooms have somebody in them, at whatever gateway."""
+        found: Any = await self._redis.zrangebyscore(WATCHED_ROOMS, local_ms(), "+inf")
+        return [SessionId(UUID(session_id.decode())) for session_id in found]

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.frames import encode_event
@@ -223,34 +223,3 @@ async def delete_seat(transaction: Transaction, session_id: SessionId, player_id
     """Remove the row of a seat that was given back."""
     where = (_seats.c.session_id == session_id) & (_seats.c.player_id == player_id)
     await transaction.connection.execute(delete(_seats).where(where))
-
-
-async def due_sessions(transaction: Transaction, now: int, limit: int) -> Sequence[SessionId]:
-    """Sessions in which time or an operator has something to change, the most overdue first."""
-    due = (
-        select(_sessions.c.session_id)
-        .where(_sessions.c.due_at.is_not(None), _sessions.c.due_at <= now)
-        .order_by(_sessions.c.due_at)
-        .limit(limit)
-    )
-    asked = select(models.TickRequest.session_id).distinct().limit(limit)
-    found = [*(await transaction.connection.execute(due)).scalars()]
-    found += (await transaction.connection.execute(asked)).scalars()
-    return [SessionId(session_id) for session_id in dict.fromkeys(found)]
-
-
-async def oldest_due(transaction: Transaction) -> int | None:
-    """The earliest instant at which something is due, in the past or to come."""
-    due = select(func.min(_sessions.c.due_at)).where(_sessions.c.due_at.is_not(None))
-    oldest: int | None = (await transaction.connection.execute(due)).scalar()
-    return oldest
-
-
-async def old_lobbies(transaction: Transaction, created_before: int, limit: int) -> Sequence[SessionId]:
-    """Lobbies made before an instant."""
-    statement = (
-        select(_sessions.c.session_id)
-        .where(_sessions.c.status == Status.LOBBY.value, _sessions.c.created_at < created_before)
-        .limit(limit)
-    )
-    return [SessionId(found) for found in (await transaction.connection.execute(statement)).scalars()]

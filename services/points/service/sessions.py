@@ -14,8 +14,8 @@ from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.rules import InvalidRulesError, parse_rules
 from services.points.domain.views import public_state
+from services.points.repository import due, teams
 from services.points.repository import games as repository
-from services.points.repository import teams
 from services.points.service import games
 
 
@@ -86,7 +86,7 @@ async def close_abandoned(transaction: Transaction, older_than_ms: int, limit: i
     """Finish lobbies that nobody started for so long. Returns how many."""
     now = await now_ms(transaction.connection)
     closed = 0
-    for session_id in await repository.old_lobbies(transaction, now - older_than_ms, limit):
+    for session_id in await due.old_lobbies(transaction, now - older_than_ms, limit):
         game = await repository.lock_game_unless_held(transaction, session_id)
         if game is not None:
             game.end(now, EndReason.ABANDONED)

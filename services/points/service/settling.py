@@ -1,23 +1,68 @@
 """Time: starts, eliminations and ends that are due, and operators' ticks. Work grows with what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.clock import now_ms
-from services.kit.database import Transaction
+from services.kit.database import Database, Transaction
+from services.points.repository import due as due_repository
 from services.points.repository import games as repository
 from services.points.repository import ledger
 from services.points.service import games
 
 
-async def due(transaction: Transaction, limit: int = 500) -> Sequence[SessionId]:
-    """Sessions in which something is due, the most overdue first."""
-    now = await now_ms(transaction.connection)
-    oldest = await repository.oldest_due(transaction)
-    metrics.settle_lag.set(0 if oldest is None else max(0, now - oldest) / 1000)
-    return await repository.due_sessions(transaction, now, limit)
+class Due(NamedTuple):
+    """Sessions in which something is due at `now`, the most overdue first."""
+
+    now: int
+    session_ids: Sequence[SessionId]
+
+
+class Position(Protocol):
+    """The puzzle service's word: its events with an instant up to `now` have at most this version."""
+
+    @property
+    def now(self) -> int: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+async def begin_due(database: Database, limit: int = 500) -> int:
+    """Begin the sessions whose countdown is over. Nothing was answered before, so nobody need be asked."""
+    async with database.transaction() as transaction:
+        starting = await due_repository.due_countdowns(transaction, await now_ms(transaction.connection), limit)
+    begun = 0
+    for session_id, starts_at in starting:
+        async with database.transaction() as transaction:
+            begun += await settle(transaction, session_id, starts_at, 0)
+    return begun
+
+
+async def find_due(database: Database, limit: int = 500) -> Due:
+    """What is due now."""
+    async with database.transaction() as transaction:
+        now = await now_ms(transaction.connection)
+        oldest = await due_repository.oldest_due(transaction)
+        metrics.settle_lag.set(0 if oldest is None else max(0, now - oldest) / 1000)
+        return Due(now, await due_repository.due_sessions(transaction, now, limit))
+
+
+async def settle_all(database: Database, due: Due, positions: Mapping[SessionId, Position]) -> int:
+    """Settle each of the sessions in a transaction of its own. Returns how many were.
+
+    A session that the puzzle service has not heard of yet has no answers, so it may be settled up to `due.now`.
+    """
+    settled = 0
+    for session_id in due.session_ids:
+        position = positions.get(session_id)
+        until, version = (due.now, 0) if position is None else (position.now, position.version)
+        async with database.transaction() as transaction:
+            settled += await settle(transaction, session_id, until, version)
+    return settled
 
 
 async def settle(transaction: Transaction, session_id: SessionId, until: int, puzzle_version: int) -> bool:

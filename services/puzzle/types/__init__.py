@@ -1,1 +1,1 @@
-"""Puzzle types: pure, seeded, versioned plug-ins. `base` is the contract, `registry` finds the installed ones."""
+"""Puzzle types: pure, seeded, versioned plug-ins. `base` is the contract, `registry` finds them."""

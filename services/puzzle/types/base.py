@@ -1,7 +1,7 @@
 """The contract of a puzzle type.
 
-A type is pure: no I/O, no clock, no chance but the seed. It deals a puzzle and judges answers; everything else (who may
-answer, when it is too late, what it pays) is decided elsewhere.
+A type is pure: no I/O, no clock, no chance but the seed. It deals puzzles and judges answers; everything else
+(who may answer, when it is too late, what it pays) is decided elsewhere.
 """
 
 from abc import ABC, abstractmethod
@@ -17,8 +17,8 @@ AnswerT = TypeVar("AnswerT", bound=msgspec.Struct)
 EASIEST, NORMAL, HARDEST = 1, 2, 5
 
 
-class InvalidAnswer(ValueError):
-    """The answer has the wrong shape for this puzzle: it was no try, and closes nothing. The text says what is wrong."""
+class InvalidAnswer(ValueError):  # noqa: N818 - a verdict on what a player sent, not a fault of ours
+    """The answer has the wrong shape for this puzzle: it was no try, and closes nothing. The text says why."""
 
 
 class Generated(msgspec.Struct, frozen=True):
@@ -27,23 +27,23 @@ class Generated(msgspec.Struct, frozen=True):
     view: Json
     """What the player sees: all it takes to solve the puzzle by skill, but not the answer."""
     hidden: Json
-    """What must not leave the server before the puzzle is closed; with the view enough for `check` and `reveal`."""
+    """What stays on the server until the puzzle is closed. With the view enough for `check` and `reveal`."""
 
 
 class PuzzleType(ABC, Generic[AnswerT]):
-    """One kind of puzzle. Own types set the attributes and write the four abstract methods; see docs/puzzles.md."""
+    """One kind of puzzle. A type sets the attributes and has the four abstract methods; see docs/puzzles.md."""
 
     name: ClassVar[str]
     """Unique, lower case, never changed: it is stored with each puzzle."""
     version: ClassVar[int]
-    """1, 2, 3 … To be raised with every change after which a seed deals another puzzle. Puzzles dealt by an older
+    """1, 2, 3 … To be raised with every change after which a seed deals another puzzle. Puzzles of an older
     version may still be open when a newer one judges them, so `judge` has to understand their views too."""
     skill: ClassVar[str]
     """What it trains, for people."""
     max_answer_bytes: ClassVar[int] = 1024
     """An answer longer than this as JSON is to be refused unread."""
     answer_type: type[AnswerT]
-    """The shape of an answer: a msgspec struct with `forbid_unknown_fields`. Every number and length is bounded."""
+    """The shape of an answer: a msgspec struct with `forbid_unknown_fields`, each number and length bounded."""
 
     @abstractmethod
     def time_limit_ms(self, difficulty: int) -> int:
@@ -55,11 +55,11 @@ class PuzzleType(ABC, Generic[AnswerT]):
 
     @abstractmethod
     def deal(self, draw: Draw, difficulty: int) -> Generated:
-        """Make a solvable puzzle; all chance comes from `draw`. Called by `generate` with a valid difficulty."""
+        """Make a solvable puzzle. All chance comes from `draw`; the difficulty is a valid one."""
 
     @abstractmethod
     def judge(self, view: Json, hidden: Json, answer: AnswerT) -> bool:
-        """Is this the solution? Raises InvalidAnswer if it does not fit this view (three choices where two are due)."""
+        """Is it solved? Raises InvalidAnswer if the answer does not fit this view (three rows where two are due)."""
 
     def generate(self, seed: int, difficulty: int = NORMAL) -> Generated:
         """The puzzle of this seed: always the same for the same version, seed and difficulty.
@@ -85,7 +85,7 @@ class PuzzleType(ABC, Generic[AnswerT]):
         return self.judge(view, hidden, shaped)
 
     def reveal(self, view: Json, hidden: Json) -> Json:
-        """An answer that `check` accepts, to be shown once the puzzle is closed. Here: `hidden` is that answer."""
+        """An answer that `check` accepts, to be shown after the close. Unless overridden, `hidden` is that answer."""
         return hidden
 
     def answer_schema(self) -> Json:

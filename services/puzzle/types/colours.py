@@ -1,3 +1,6 @@
-"""The colours puzzles speak of, easy to tell apart and to name. The order is part of the puzzles: append only."""
+"""The colours puzzles speak of, easy to tell apart and to name.
+
+They and their order are part of the puzzles: to change them takes a new version of the types that use them.
+"""
 
 PALETTE = ("red", "blue", "yellow", "green", "purple", "orange", "black", "white")

@@ -1,8 +1,8 @@
 """The one source of chance for puzzles: the same key draws the same values for ever, on any machine.
 
-`random.Random` promises this for `random()` alone; `shuffle`, `sample` and `randrange` have changed between Python
-versions. So the stream is spelled out here: block *i* is SHA-256 of `"<key>/<i>"` in UTF-8, read as four big-endian
-64-bit words. As long as the key is secret, what was drawn also tells nothing about what else was drawn.
+`random.Random` promises this for `random()` alone; `shuffle`, `sample` and `randrange` have changed between
+Python versions. So the stream is spelled out here: block *i* is the SHA-256 of "<key>/<i>" in UTF-8, read as four
+big-endian 64-bit words. While the key is secret, what was drawn tells nothing of what else was drawn.
 """
 
 from collections.abc import Sequence

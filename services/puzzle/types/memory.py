@@ -36,8 +36,8 @@ class Memory(PuzzleType[MemoryAnswer]):
             "mapping": {str(number): colour for number, colour in enumerate(colours, start=1)},
             "reveal_ms": REVEAL_MS[difficulty],
             "question": question,
-            # Always in the palette's order, so the order tells nothing. Now and then the mapping has the same order:
-            # to forbid that would make the other places likelier, which *would* tell something.
+            # Always in the palette's order, so the order tells nothing. By chance the mapping may have it too: to
+            # forbid that would make the other places likelier, which *would* tell something.
             "choices": [colour for colour in PALETTE if colour in colours],
         }
         return Generated(view=view, hidden={"colour": colours[question - 1]})

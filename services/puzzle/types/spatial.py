@@ -1,5 +1,6 @@
 """Spatial: take a square across a field, through the moving gaps of several walls."""
 
+from itertools import pairwise
 from math import isqrt
 from typing import Annotated
 
@@ -32,14 +33,14 @@ Units = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
 class SpatialAnswer(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    trace: Annotated[
-        list[tuple[Milliseconds, Units, Units]], msgspec.Meta(min_length=2, max_length=MAX_POINTS)
-    ]
+    trace: Annotated[list[tuple[Milliseconds, Units, Units]], msgspec.Meta(min_length=2, max_length=MAX_POINTS)]
 
 
 class Spatial(PuzzleType[SpatialAnswer]):
-    """The player's trace is a list of (t, x, y) and the straight, even moves between them; t = 0 is the moment the
-    attempt began, which is also the time the gaps go by. How many attempts a player makes before one is sent is theirs.
+    """The player's trace is a list of (t, x, y) and the straight, even moves between them.
+
+    t = 0 is the moment the attempt began; the gaps go by the same time. A player may make any number of attempts
+    before sending one.
     """
 
     name = "spatial"
@@ -54,9 +55,9 @@ class Spatial(PuzzleType[SpatialAnswer]):
     def guess_rate(self, difficulty: int) -> float:
         """An upper bound for any trace chosen without looking at the gates.
 
-        Such a trace crosses the middle of a wall at some instant and height. The phases are uniform and independent, so
-        the gap is at a uniform place of its way, and lets the square pass in a stretch of gap - 2 * HALF of it at most.
-        The unit more or less covers the rounding of way and phase.
+        Such a trace crosses the middle of a wall at some instant and height. The phases are uniform and independent,
+        so the gap is at a uniform place of its way, and a stretch of gap - 2 * HALF of it at most lets the square
+        pass. The unit more or less covers the rounding of way and phase.
         """
         gap = GAP[difficulty]
         return float(((gap - 2 * HALF + 1) / (HEIGHT - gap - 1)) ** GATES[difficulty])
@@ -95,15 +96,15 @@ class Spatial(PuzzleType[SpatialAnswer]):
 
     def judge(self, view: Json, hidden: Json, answer: SpatialAnswer) -> bool:
         trace, half, limit = answer.trace, view["half_size"], view["speed_limit"]
-        start, goal = view["start"], view["goal"]
-        if trace[0] != (0, start["x"], start["y"]) or trace[-1][0] > view["time_limit_ms"]:
+        start, goal, (end, end_x, end_y) = view["start"], view["goal"], trace[-1]
+        if trace[0] != (0, start["x"], start["y"]) or end > view["time_limit_ms"]:
             return False
-        if not (0 <= trace[-1][1] - goal["x"] <= goal["width"] and 0 <= trace[-1][2] - goal["y"] <= goal["height"]):
+        if not (0 <= end_x - goal["x"] <= goal["width"] and 0 <= end_y - goal["y"] <= goal["height"]):
             return False
         right, bottom = view["field"]["width"] - half, view["field"]["height"] - half
         if not all(half <= x <= right and half <= y <= bottom for _, x, y in trace):
             return False
-        moves = list(zip(trace, trace[1:], strict=False))
+        moves = list(pairwise(trace))
         if not all(is_slow_enough(before, after, limit) for before, after in moves):
             return False
         gates = msgspec.convert(view["gates"], list[Gate])
@@ -117,10 +118,10 @@ def is_slow_enough(before: Point, after: Point, limit: int) -> bool:
 
 
 def walk(start: tuple[int, int], end: tuple[int, int], gates: list[Gate]) -> list[list[int]]:
-    """A trace that gets there: along the middle of the field, waiting before each wall until the gap comes by.
+    """A trace that gets there: along the middle of the field, waiting at each wall until the gap comes by.
 
-    It always does, for each gap's way spans the middle; and it stays there for (gap - 2 * HALF) / speed, at least
-    423 ms, where crossing takes 113 ms. One wait is shorter than a half period, so the time limit is kept too.
+    It always does, for each gap's way spans the middle; and it stays there for (gap - 2 * HALF) / speed, at
+    least 423 ms, where crossing takes 113. A wait is shorter than a period, so the time limit is kept too.
     """
     trace: list[Point] = [(0, *start)]
 

@@ -1,0 +1,150 @@
+"""SQL on sessions and their players. Whoever changes anything of a session holds its row's lock."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Row, Select, func, insert, select, update
+
+from contracts.events import SessionCountdown
+from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
+from services.kit.clock import NOW_MS
+from services.kit.database import Transaction
+from services.kit.models import table_of
+from services.puzzle import models
+from services.puzzle.domain import PuzzleStatus, Session, Status
+
+sessions = table_of(models.Session)
+players = table_of(models.Player)
+puzzles = table_of(models.Puzzle)
+
+_COLUMNS = [sessions.c[name] for name in Session.__struct_fields__]
+
+
+def _session(row: Row[Any]) -> Session:
+    fields = row._asdict()
+    return Session(**{**fields, "status": Status(fields["status"])})
+
+
+async def lock(transaction: Transaction, session_id: SessionId, *, skip_locked: bool = False) -> Session | None:
+    """The session, its row locked until the end of the transaction.
+
+    With `skip_locked`, None also while somebody else holds the lock.
+    """
+    statement = select(*_COLUMNS).where(sessions.c.session_id == session_id)
+    row = (await transaction.connection.execute(statement.with_for_update(skip_locked=skip_locked))).first()
+    return None if row is None else _session(row)
+
+
+async def lock_by_puzzle(transaction: Transaction, puzzle_id: PuzzleId) -> Session | None:
+    """The session that the puzzle belongs to, locked."""
+    of_puzzle = select(puzzles.c.session_id).where(puzzles.c.puzzle_id == puzzle_id).scalar_subquery()
+    row = (
+        await transaction.connection.execute(
+            select(*_COLUMNS).where(sessions.c.session_id == of_puzzle).with_for_update()
+        )
+    ).first()
+    return None if row is None else _session(row)
+
+
+async def lock_by_player(transaction: Transaction, player_id: PlayerId) -> Session | None:
+    """The newest session of a player, locked."""
+    newest = _newest(player_id).with_only_columns(sessions.c.session_id).scalar_subquery()
+    row = (
+        await transaction.connection.execute(select(*_COLUMNS).where(sessions.c.session_id == newest).with_for_update())
+    ).first()
+    return None if row is None else _session(row)
+
+
+def _newest(player_id: PlayerId) -> Select[SessionId, TeamId]:
+    return (
+        select(sessions.c.session_id, sessions.c.team_id)
+        .join(players, players.c.session_id == sessions.c.session_id)
+        .where(players.c.player_id == player_id)
+        .order_by(sessions.c.starts_at.desc(), sessions.c.session_id)
+        .limit(1)
+    )
+
+
+async def newest_session(transaction: Transaction, player_id: PlayerId) -> tuple[SessionId, TeamId] | None:
+    """Id and team of the newest session of a player."""
+    row = (await transaction.connection.execute(_newest(player_id))).first()
+    return None if row is None else (row.session_id, row.team_id)
+
+
+async def add_session(transaction: Transaction, event: SessionCountdown) -> None:
+    """Keep a copy of a session and its roster."""
+    await transaction.connection.execute(
+        insert(sessions).values(
+            session_id=event.session_id,
+            team_id=event.team_id,
+            status=Status.COUNTDOWN,
+            puzzle_types=event.puzzle_types,
+            difficulty=event.difficulty,
+            seed=event.seed,
+            starts_at=event.starts_at,
+            points_version=event.version,
+            version=0,
+            last_at=0,
+            dealt=0,
+        )
+    )
+    rows = [{"session_id": event.session_id, "player_id": player_id} for player_id in event.players]
+    await transaction.connection.execute(insert(players), rows)
+
+
+async def set_points_version(transaction: Transaction, session_id: SessionId, version: int) -> None:
+    """Remember the last of points' events that was applied."""
+    await transaction.connection.execute(
+        update(sessions).where(sessions.c.session_id == session_id).values(points_version=version)
+    )
+
+
+async def set_status(transaction: Transaction, session_id: SessionId, status: Status) -> None:
+    """Move a session on."""
+    await transaction.connection.execute(
+        update(sessions).where(sessions.c.session_id == session_id).values(status=status)
+    )
+
+
+async def eliminate(transaction: Transaction, session_id: SessionId, player_id: PlayerId, at: int) -> None:
+    """Put a player out."""
+    this = (players.c.session_id == session_id) & (players.c.player_id == player_id)
+    await transaction.connection.execute(update(players).where(this).values(eliminated_at=at))
+
+
+async def eliminated_at(transaction: Transaction, session_id: SessionId, player_id: PlayerId) -> int | None:
+    """When the player was put out. The player is in the session."""
+    this = (players.c.session_id == session_id) & (players.c.player_id == player_id)
+    at: int | None = (await transaction.connection.execute(select(players.c.eliminated_at).where(this))).scalar_one()
+    return at
+
+
+async def without_puzzle(transaction: Transaction, session_id: SessionId) -> list[PlayerId]:
+    """The players still in who have no open puzzle."""
+    has_one = select(puzzles.c.puzzle_id).where(
+        puzzles.c.session_id == players.c.session_id,
+        puzzles.c.player_id == players.c.player_id,
+        puzzles.c.status == PuzzleStatus.OPEN,
+    )
+    statement = select(players.c.player_id).where(
+        players.c.session_id == session_id, players.c.eliminated_at.is_(None), ~has_one.exists()
+    )
+    return list((await transaction.connection.execute(statement.order_by(players.c.player_id))).scalars())
+
+
+async def fix_positions(
+    transaction: Transaction, session_ids: Collection[SessionId]
+) -> list[tuple[SessionId, int, int]]:
+    """Id, last instant and version of sessions, after setting their last instant to now at least. Locks them."""
+    these = sessions.c.session_id.in_(session_ids)
+    # In one order, so that two callers never wait for each other.
+    await transaction.connection.execute(
+        select(sessions.c.session_id).where(these).order_by(sessions.c.session_id).with_for_update()
+    )
+    rows = await transaction.connection.execute(
+        update(sessions)
+        .where(these)
+        .values(last_at=func.greatest(sessions.c.last_at, NOW_MS))
+        .returning(sessions.c.session_id, sessions.c.last_at, sessions.c.version)
+    )
+    return [(row.session_id, row.last_at, row.version) for row in rows]

@@ -1,0 +1,1 @@
+"""① The HTTP interface."""

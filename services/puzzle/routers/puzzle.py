@@ -1,0 +1,87 @@
+"""① The puzzle flow over HTTP."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from contracts.ids import PlayerId, PuzzleId
+from services.kit.database import RequestTransaction
+from services.kit.idempotency import Once
+from services.kit.tokens import Caller, Role
+from services.puzzle import errors, schemas
+from services.puzzle.service import puzzles
+from services.puzzle.types.registry import Registry
+
+router = APIRouter(tags=["puzzles"])
+
+
+def _types(request: Request) -> Registry:
+    types: Registry = request.app.state.types
+    return types
+
+
+InstalledTypes = Annotated[Registry, Depends(_types)]
+
+
+@router.post("/puzzles", status_code=201)
+async def create_puzzle(
+    body: schemas.CreatePuzzle,
+    caller: Caller,
+    transaction: RequestTransaction,
+    once: Once,
+    types: InstalledTypes,
+) -> schemas.CurrentPuzzle:
+    """Deal a puzzle to a player who has none, or whose time for it is up.
+
+    Seldom needed: the first puzzle is dealt when play begins, each next one when one is closed.
+    """
+    if caller.role is not Role.PLAYER or caller.subject != body.player_id:
+        raise errors.not_your_seat()
+
+    async def create() -> schemas.CurrentPuzzle:
+        dealt = await puzzles.create(transaction, types, body.player_id, body.type)
+        return schemas.CurrentPuzzle.model_validate(dealt)
+
+    return await once.run(transaction, str(caller.subject), schemas.CurrentPuzzle, create)
+
+
+@router.get("/players/{player_id}/puzzle")
+async def get_current_puzzle(
+    player_id: PlayerId, caller: Caller, transaction: RequestTransaction
+) -> schemas.CurrentPuzzle:
+    """The open puzzle of a player, for everybody of the team."""
+    return schemas.CurrentPuzzle.model_validate(await puzzles.current(transaction, player_id, caller.team_id))
+
+
+@router.post("/puzzles/{puzzle_id}/answer")
+async def answer_puzzle(
+    puzzle_id: PuzzleId,
+    body: schemas.Answer,
+    caller: Caller,
+    transaction: RequestTransaction,
+    once: Once,
+    types: InstalledTypes,
+) -> schemas.AnswerResult:
+    """Answer a puzzle: it is closed as solved or failed, and the next one is dealt.
+
+    An answer of the wrong shape (422 `invalid_answer`) is no try.
+    """
+    if caller.role is not Role.PLAYER:
+        raise errors.not_your_puzzle()
+
+    async def answer() -> schemas.AnswerResult:
+        answered = await puzzles.answer(transaction, types, puzzle_id, caller.subject, body.answer)
+        return schemas.AnswerResult(
+            puzzle_id=puzzle_id,
+            verdict=answered.closed.verdict,
+            closed=schemas.ClosedPuzzle.model_validate(answered.closed),
+            next=schemas.PuzzleView.model_validate(answered.next),
+        )
+
+    return await once.run(transaction, str(caller.subject), schemas.AnswerResult, answer)
+
+
+@router.get("/puzzle-types")
+async def get_puzzle_types(types: InstalledTypes) -> schemas.Types:
+    """The installed puzzle types: what they train, how long one has, what an answer looks like."""
+    return schemas.Types(types=[schemas.Type.of(types.get(name)) for name in types.names()])

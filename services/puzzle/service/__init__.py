@@ -1,0 +1,1 @@
+"""② The use cases of puzzles, each in one transaction."""

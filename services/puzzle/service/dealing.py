@@ -1,0 +1,83 @@
+"""Dealing: whatever closes a puzzle deals the next one, and tells of both in one event."""
+
+from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from contracts.channels import PUZZLE_EVENTS
+from contracts.events import PuzzleAnswered, PuzzleAssigned, PuzzleEvent, PuzzleExpired
+from contracts.ids import EventId, PlayerId, PuzzleId
+from contracts.puzzles import Verdict
+from services.kit.database import Transaction
+from services.kit.outbox import Outbox
+from services.puzzle import domain, models
+from services.puzzle.domain import Closing, Puzzle, PuzzleStatus, Session
+from services.puzzle.repository.puzzles import take_turn
+from services.puzzle.types.registry import Registry
+
+outbox = Outbox(models.Outbox, PUZZLE_EVENTS)
+
+
+class Turn(Struct, frozen=True):
+    """What a turn left: the session as it is now, and the puzzle that was dealt."""
+
+    session: Session
+    dealt: Puzzle
+
+
+async def turn(
+    transaction: Transaction,
+    types: Registry,
+    session: Session,
+    player_id: PlayerId,
+    at: int,
+    *,
+    closing: Closing | None = None,
+    type_name: str | None = None,
+) -> Turn:
+    """Close a player's puzzle, if there is one to close, and deal the next at `at`.
+
+    The session is locked and `at` is not before its last instant. Without `type_name`, one of the session's types is
+    chosen. Raises UnknownPuzzleTypeError where a type is not installed.
+    """
+    seed = domain.next_seed(session)
+    kind = types.choose(session.puzzle_types, seed) if type_name is None else types.get(type_name)
+    generated = kind.generate(seed, session.difficulty)
+    dealt = Puzzle(
+        puzzle_id=PuzzleId(uuid4()),
+        session_id=session.session_id,
+        player_id=player_id,
+        type=kind.name,
+        type_version=kind.version,
+        difficulty=session.difficulty,
+        seed=seed,
+        view=generated.view,
+        hidden=generated.hidden,
+        status=PuzzleStatus.OPEN,
+        opened_at=at,
+        deadline=at + kind.time_limit_ms(session.difficulty),
+    )
+    after = replace(session, version=session.version + 1, dealt=session.dealt + 1, last_at=at)
+    await take_turn(transaction, after, closing, dealt)
+    await outbox.add(transaction, _event(after, closing, dealt))
+    return Turn(after, dealt)
+
+
+def _event(session: Session, closing: Closing | None, dealt: Puzzle) -> PuzzleEvent:
+    event_id, session_id = EventId(uuid4()), session.session_id
+    version, at, player_id = session.version, session.last_at, dealt.player_id
+    if closing is None:
+        return PuzzleAssigned(
+            event_id=event_id, session_id=session_id, version=version, at=at, player_id=player_id, puzzle=dealt.public
+        )
+    kind = PuzzleExpired if closing.closed.verdict is Verdict.EXPIRED else PuzzleAnswered
+    return kind(
+        event_id=event_id,
+        session_id=session_id,
+        version=version,
+        at=at,
+        player_id=player_id,
+        closed=closing.closed,
+        next=dealt.public,
+    )

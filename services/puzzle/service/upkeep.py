@@ -1,0 +1,99 @@
+"""What the worker has done here: close what is overdue, send again, forget, and say how far a session has come."""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import structlog
+
+from contracts.ids import EventId, SessionId
+from services.kit import idempotency, metrics
+from services.kit.clock import now_ms
+from services.kit.database import Database, Transaction
+from services.kit.idempotency import KEPT_MS
+from services.puzzle import domain, models
+from services.puzzle.domain import Status
+from services.puzzle.repository import memory, puzzles, sessions
+from services.puzzle.service.dealing import outbox, turn
+from services.puzzle.service.puzzles import expiry
+from services.puzzle.types.registry import Registry, installed
+
+log = structlog.get_logger()
+
+INBOX_KEPT_MS = 30 * 24 * 3600 * 1000
+
+
+class Position(NamedTuple):
+    """All events of a session with an instant up to and including `now` have a version up to `version`."""
+
+    now: int
+    version: int
+
+
+def load_types() -> Registry:
+    """The installed puzzle types, for `expire_due`. Raises BadPuzzleTypeError where one of them cannot be used."""
+    return installed()
+
+
+async def expire_due(database: Database, types: Registry, limit: int = 200) -> int:
+    """Close the puzzles whose time is up and deal the next ones, in up to `limit` sessions, one transaction for each.
+
+    Any number may run at once: a session that is held at the moment is left for the next time. Returns how many
+    puzzles were closed. One session's failure does not stop the others; they are raised together at the end.
+    """
+    async with database.transaction() as transaction:
+        due = await puzzles.due_sessions(transaction, limit)
+    closed = 0
+    failures: list[Exception] = []
+    for session_id in due:
+        try:
+            async with database.transaction() as transaction:
+                closed += await _expire_session(transaction, types, session_id)
+        except Exception as error:  # noqa: BLE001 (raised below, after the other sessions had their turn)
+            log.error("expire_failed", session_id=str(session_id), error=repr(error))
+            failures.append(error)
+    metrics.puzzles_expired.inc(closed)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(due)} sessions could not be handled", failures)
+    return closed
+
+
+async def _expire_session(transaction: Transaction, types: Registry, session_id: SessionId) -> int:
+    session = await sessions.lock(transaction, session_id, skip_locked=True)
+    if session is None or session.status is not Status.ACTIVE:
+        return 0
+    at = domain.instant(session, await now_ms(transaction.connection))
+    due = await puzzles.due_puzzles(transaction, session_id, at)
+    for puzzle in due:
+        closing = expiry(types, puzzle, at)
+        session = (await turn(transaction, types, session, puzzle.player_id, at, closing=closing)).session
+    return len(due)
+
+
+async def positions(transaction: Transaction, session_ids: Collection[SessionId]) -> dict[SessionId, Position]:
+    """How far each of the sessions has come. One that is not known here yet is not in the result.
+
+    It holds whatever the clock does: the session's last instant is set to the time of the question, and every event
+    from then on is at that instant or later, so after `now`.
+    """
+    return {
+        session_id: Position(last_at - 1, version)
+        for session_id, last_at, version in await sessions.fix_positions(transaction, session_ids)
+    }
+
+
+async def sweep(database: Database, limit: int = 500) -> int:
+    """Send again what points has not confirmed in time. Returns how many events."""
+    return await outbox.sweep(database, limit)
+
+
+async def confirm(transaction: Transaction, event_ids: Iterable[EventId]) -> None:
+    """Forget events that have taken effect in points."""
+    await outbox.confirm(transaction, event_ids)
+
+
+async def forget_old(transaction: Transaction) -> int:
+    """Delete what was remembered long enough: responses by key, ids of events, failures that were overcome."""
+    now = await now_ms(transaction.connection)
+    forgotten = await idempotency.forget_old(transaction, models.Idempotency)
+    forgotten += await memory.forget_inbox(transaction, before=now - INBOX_KEPT_MS)
+    return forgotten + await memory.forget_failures(transaction, before=now - KEPT_MS)

@@ -1,0 +1,96 @@
+"""Joining a room as one step: subscribe, read, merge with what was delivered meanwhile, go on."""
+
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Raw
+
+from contracts.channels import room_channel
+from contracts.frames import PROTOCOL, Join, Snapshot, Welcome, encode
+from contracts.ids import RoomSeq, SessionId
+from services.kit import metrics
+from services.kit.clock import local_ms
+from services.kit.tokens import Identity, Role
+from services.realtime.close_codes import Close, Refused
+from services.realtime.connection import Frame
+from services.realtime.hub import Hub, Member, Position, Room
+from services.realtime.listener import NotListeningError, Subscriptions
+from services.realtime.recovery import Reading, RoomReader, RoomUnavailableError, UnknownSessionError
+from services.realtime.upkeep import Upkeep
+
+log = structlog.get_logger()
+
+TRIES = 5
+"""A reading is too old when the room went on by events from before the join; that many times in a row it is not."""
+
+
+class Entrance:
+    """Lets clients into rooms. `replay_bytes` is the most that a client is sent as missed events, not as a snapshot."""
+
+    def __init__(
+        self, hub: Hub, subscriptions: Subscriptions, reader: RoomReader, upkeep: Upkeep, *, replay_bytes: int
+    ) -> None:
+        self._hub = hub
+        self._subscriptions = subscriptions
+        self._reader = reader
+        self._upkeep = upkeep
+        self._replay_bytes = replay_bytes
+
+    async def enter(self, member: Member, session_id: SessionId, identity: Identity, join: Join) -> Room:
+        """Make the client a member, told all up to now: exactly what it missed, or the whole state.
+
+        Raises Refused where it may not or cannot come in.
+        """
+        room = self._hub.room(session_id)
+        with room.joining():
+            try:
+                await self._subscriptions.subscribe(room_channel(session_id), room.receive)
+                for _ in range(TRIES):
+                    if await self._admit(room, member, identity, join):
+                        self._upkeep.watch_now()
+                        return room
+            except (NotListeningError, RoomUnavailableError) as error:
+                log.warning("room_unavailable", session_id=str(session_id), error=str(error))
+                raise Refused(Close.ROOM_UNAVAILABLE) from error
+            except UnknownSessionError as error:
+                raise Refused(Close.UNKNOWN_SESSION) from error
+            raise Refused(Close.SEQUENCE_LOST)
+
+    async def _admit(self, room: Room, member: Member, identity: Identity, join: Join) -> bool:
+        client = Position(join.epoch, join.seq) if join.epoch is not None and join.seq is not None else None
+        # Nobody is ever sent back: a room older than this gateway or the client knows it to be is rebuilt first.
+        floors = [position for position in (room.position, client) if position is not None]
+        reading = await self._reader.read(room.session_id, after=client and client.seq, floors=floors)
+        if reading.team_id != identity.team_id:
+            raise Refused(Close.FORBIDDEN)
+        missed = self._missed(reading, client)
+        frames = [_welcome(room.session_id, identity, reading.position.epoch, recovered=missed is not None)]
+        frames += [_snapshot(reading)] if missed is None else missed
+        admitted = room.admit(member, reading.position, frames)
+        if admitted:
+            metrics.recoveries.labels("snapshot" if missed is None else "recovered").inc()
+        return admitted
+
+    def _missed(self, reading: Reading, client: Position | None) -> Sequence[Frame] | None:
+        """What the client has missed, or None where it needs a snapshot."""
+        if client is None or client.epoch != reading.position.epoch or (log := reading.since(client.seq)) is None:
+            return None
+        frames = [Frame.of(body) for _, body in log]
+        return frames if sum(frame.size for frame in frames) <= self._replay_bytes else None
+
+
+def _welcome(session_id: SessionId, identity: Identity, epoch: str, *, recovered: bool) -> Frame:
+    welcome = Welcome(
+        protocol=PROTOCOL,
+        session_id=session_id,
+        role=identity.role,
+        player_id=identity.subject if identity.role is Role.PLAYER else None,
+        epoch=epoch,
+        recovered=recovered,
+        now=local_ms(),
+    )
+    return Frame.of(encode(welcome))
+
+
+def _snapshot(reading: Reading) -> Frame:
+    return Frame.of(encode(Snapshot(seq=RoomSeq(reading.position.seq), now=local_ms(), state=Raw(reading.state))))

@@ -1,0 +1,74 @@
+"""Where the gateway is put together: `python -m services.realtime.main`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.kit import logs, web
+from services.kit.health import Health
+from services.kit.redis_client import connect
+from services.kit.settings import load, split
+from services.kit.supervise import Supervisor
+from services.kit.tokens import Verifier
+from services.realtime.entrance import Entrance
+from services.realtime.hub import Hub
+from services.realtime.listener import Listener
+from services.realtime.recovery import RoomReader
+from services.realtime.repair import Repairs
+from services.realtime.routers import config, page, ws
+from services.realtime.settings import RealtimeSettings
+from services.realtime.upkeep import Upkeep
+
+DESCRIPTION = "Where clients are told what happens, at once and in order. The socket's protocol is in docs/protocol.md."
+
+
+def create_app(settings: RealtimeSettings) -> FastAPI:
+    """The gateway with these settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        redis = connect(settings.redis_url)
+        reader = RoomReader(redis)
+        repairs = Repairs(reader)
+        hub = Hub(on_gap=repairs.start)
+        listener = Listener(redis, settings.redis_url, on_connected=lambda: upkeep.check_now())
+        upkeep = Upkeep(redis, hub, reader, repairs, listener)
+        entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)
+        async with Supervisor(longest_delay_s=2.0) as supervisor:
+            supervisor.start("listener", listener.run)
+            supervisor.start("probe", listener.probe)
+            supervisor.start("positions", upkeep.check_positions)
+            supervisor.start("watched rooms", upkeep.keep_watched)
+            supervisor.start("empty rooms", upkeep.close_empty)
+            app.state.settings = settings
+            app.state.visits = ws.Visits(settings, Verifier(split(settings.public_keys)), entrance)
+            app.state.health = Health(supervisor, required={"listener": listener.check, "valkey": redis.ping})
+            yield
+        await repairs.close()
+        await reader.close()
+        await redis.aclose()
+
+    app = web.create_app("realtime", DESCRIPTION, settings, lifespan, [config.router, ws.router, page.router])
+    page.mount_assets(app)
+    return app
+
+
+def main() -> None:
+    """Run the gateway until it is told to stop."""
+    settings = load(RealtimeSettings)
+    logs.configure(settings, "realtime")
+    web.serve(
+        create_app(settings),
+        settings,
+        ws="websockets-sansio",
+        # A frame a little over the limit is closed with our own code; one far over it is not even read.
+        ws_max_size=4 * settings.max_frame_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=15.0,
+        ws_ping_timeout=10.0,
+    )
+
+
+if __name__ == "__main__":
+    main()

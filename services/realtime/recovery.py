@@ -1,0 +1,178 @@
+"""Reading a room from Valkey, and having points tell it again where Valkey has lost it or fallen behind."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
+from contracts.events import RebuildRoom, encode
+from contracts.ids import RoomSeq, SessionId, TeamId
+from services.realtime.hub import Position
+
+REBUILD_TIMEOUT_S = 2.0
+REBUILD_POLL_S = 0.05
+READS_AT_ONCE = 32
+"""Fewer than the connections of the pool, which refuses what is more instead of letting it wait."""
+
+
+class RoomUnavailableError(Exception):
+    """The room cannot be read at the moment: Valkey or points do not answer."""
+
+
+class UnknownSessionError(Exception):
+    """Points was asked for the room, and has no such session."""
+
+
+class _Owner(msgspec.Struct):
+    team_id: TeamId
+
+
+_decode_owner = msgspec.json.Decoder(_Owner).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A room as it stood at one moment. `log` holds its events after the `seq` that was asked for, if any was."""
+
+    position: Position
+    state: bytes
+    log: list[tuple[RoomSeq, bytes]]
+
+    @property
+    def team_id(self) -> TeamId:
+        """The team whose session this is."""
+        return _decode_owner(self.state).team_id
+
+    def since(self, seq: RoomSeq) -> list[tuple[RoomSeq, bytes]] | None:
+        """Exactly the events after `seq`, or None where the log does not reach back so far."""
+        missed = [(event, body) for event, body in self.log if event > seq]
+        wanted = range(seq + 1, self.position.seq + 1)
+        return missed if [event for event, _ in missed] == list(wanted) else None
+
+    def reaches(self, floor: Position) -> bool:
+        """Whether this is not older than `floor`. Of another epoch it is no continuation, and so not older either."""
+        return self.position.epoch != floor.epoch or self.position.seq >= floor.seq
+
+
+class RoomReader:
+    """The rooms in Valkey, as the gateway sees them."""
+
+    def __init__(self, redis: Redis, rebuild_timeout_s: float = REBUILD_TIMEOUT_S) -> None:
+        self._redis = redis
+        self._rebuild_timeout_s = rebuild_timeout_s
+        self._rebuilds: dict[SessionId, asyncio.Task[bool]] = {}
+        self._turns = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def read(
+        self, session_id: SessionId, *, after: RoomSeq | None = None, floors: Sequence[Position] = ()
+    ) -> Reading:
+        """The room, which has come at least as far as all `floors`, and its events after `after`.
+
+        A room that is missing or behind is rebuilt by points first, within the time-out. Raises UnknownSessionError
+        and RoomUnavailableError.
+        """
+        reading = await self._read(session_id, after)
+        # Twice, since a rebuild that others asked for may have begun before what is looked for was there.
+        for _ in range(2):
+            if reading is not None and all(map(reading.reaches, floors)):
+                return reading
+            handled = await self._rebuild(session_id)
+            reading = await self._read(session_id, after)
+            if reading is None and handled:
+                raise UnknownSessionError
+            if not handled:
+                break
+        if reading is None or not all(map(reading.reaches, floors)):
+            raise RoomUnavailableError("the room was not rebuilt in time")
+        return reading
+
+    async def positions(self, session_ids: Sequence[SessionId]) -> list[Position | None]:
+        """How far the rooms have come, None for those that are missing; one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for session_id in session_ids:
+            pipeline.hmget(room_key(session_id), "epoch", "seq")
+        return [_position(*found) for found in await self._execute(pipeline)]
+
+    async def close(self) -> None:
+        """Stop waiting for rebuilds."""
+        for task in self._rebuilds.values():
+            task.cancel()
+        await asyncio.gather(*self._rebuilds.values(), return_exceptions=True)
+
+    async def _read(self, session_id: SessionId, after: RoomSeq | None) -> Reading | None:
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.hmget(room_key(session_id), "epoch", "seq", "state")
+        if after is not None:
+            pipeline.xrange(room_log(session_id), min=f"{after + 1}-0", max="+")
+        (epoch, seq, state), *logs = await self._execute(pipeline)
+        position = _position(epoch, seq)
+        if position is None or state is None:
+            return None
+        log = [(_seq(entry_id), fields[b"e"]) for entry_id, fields in logs[0]] if logs else []
+        return Reading(position, state, log)
+
+    async def _execute(self, pipeline: Any) -> list[Any]:
+        async with self._turns:
+            try:
+                results: list[Any] = await pipeline.execute()
+            except (RedisError, OSError) as error:
+                raise RoomUnavailableError(f"Valkey: {error}") from error
+            return results
+
+    async def _rebuild(self, session_id: SessionId) -> bool:
+        """Ask points for the room, once for all who wait for it. Returns whether points has handled the request."""
+        task = self._rebuilds.get(session_id)
+        if task is None:
+            task = self._rebuilds[session_id] = asyncio.create_task(self._ask_once(session_id), name="rebuild")
+        return await asyncio.shield(task)
+
+    async def _ask_once(self, session_id: SessionId) -> bool:
+        try:
+            return await self._ask(session_id)
+        finally:
+            del self._rebuilds[session_id]
+
+    async def _ask(self, session_id: SessionId) -> bool:
+        request = encode(RebuildRoom(session_id=session_id))
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.xadd(ROOM_REQUESTS, {"e": request}, maxlen=100_000, approximate=True)
+        [request_id] = await self._execute(pipeline)
+        try:
+            async with asyncio.timeout(self._rebuild_timeout_s):
+                while not await self._is_handled(request_id):
+                    await asyncio.sleep(REBUILD_POLL_S)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _is_handled(self, request_id: bytes) -> bool:
+        """Whether points' consumer group was given the request and has acknowledged it."""
+        pipeline = self._redis.pipeline(transaction=True)
+        pipeline.xinfo_groups(ROOM_REQUESTS)
+        pipeline.xpending_range(ROOM_REQUESTS, POINTS_GROUP, request_id, request_id, 1)
+        try:
+            groups, pending = await self._execute(pipeline)
+        except RoomUnavailableError as error:
+            if isinstance(error.__cause__, ResponseError):
+                return False  # no such stream or group, because Valkey was emptied or points has not started yet
+            raise
+        [group] = [group for group in groups if group["name"] == POINTS_GROUP.encode()]
+        return _entry(group["last-delivered-id"]) >= _entry(request_id) and not pending
+
+
+def _entry(entry_id: bytes) -> tuple[int, int]:
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+def _seq(entry_id: bytes) -> RoomSeq:
+    return RoomSeq(_entry(entry_id)[0])
+
+
+def _position(epoch: bytes | None, seq: bytes | None) -> Position | None:
+    return None if epoch is None or seq is None else Position(epoch.decode(), RoomSeq(int(seq)))

@@ -1,0 +1,1 @@
+"""What the gateway answers: sockets, and where the rest of Baton is."""

@@ -1,0 +1,24 @@
+"""The gateway's settings."""
+
+from pydantic import Field, field_validator
+
+from services.kit.settings import ServerSettings
+
+
+class RealtimeSettings(ServerSettings):
+    """What the gateway needs to know. Sizes in bytes, durations in seconds."""
+
+    points_url: str = Field("http://{host}:8001", validation_alias="BATON_POINTS_URL")
+    puzzle_url: str = Field("http://{host}:8002", validation_alias="BATON_PUZZLE_URL")
+    join_timeout_s: float = Field(5.0, gt=0, le=60, validation_alias="BATON_JOIN_TIMEOUT_S")
+    max_frame_bytes: int = Field(4096, ge=2048, le=65_536, validation_alias="BATON_MAX_FRAME_BYTES")
+    send_queue_bytes: int = Field(1 << 20, ge=1 << 16, le=1 << 26, validation_alias="BATON_SEND_QUEUE_BYTES")
+
+    @field_validator("points_url", "puzzle_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://, or be empty for the gateway's own origin")
+        if "{" in url.replace("{host}", ""):
+            raise ValueError("may contain {host} and no other placeholder")
+        return url.rstrip("/")

@@ -1,0 +1,105 @@
+"""What every open room needs from time to time: a look at its position, a word that it is watched, and its end."""
+
+import asyncio
+from typing import Final
+
+from redis.asyncio import Redis
+
+from contracts.channels import WATCHED_ROOMS, room_channel
+from contracts.ids import RoomSeq
+from services.kit.clock import local_ms
+from services.realtime.hub import Hub, Position, Room
+from services.realtime.listener import Subscriptions
+from services.realtime.recovery import RoomReader
+from services.realtime.repair import Repairs
+
+CHECK_EVERY_S: Final = 2.0
+ON_ITS_WAY_S: Final = 0.2
+"""A room that is behind for so long has lost the message; before that it may still come."""
+ROOMS_A_CALL: Final = 500
+
+WATCH_EVERY_S: Final = 5.0
+WATCHED_FOR_MS: Final = 15_000
+FORGOTTEN_AFTER_MS: Final = 60_000
+
+CLOSE_EVERY_S: Final = 1.0
+LINGER_S: Final = 5.0
+"""A room whose last client has left stays subscribed for so long: most come back at once."""
+
+
+class Upkeep:
+    """Three tasks to be kept running. Each raises when Valkey does not answer, and may just be started again."""
+
+    def __init__(
+        self, redis: Redis, hub: Hub, reader: RoomReader, repairs: Repairs, subscriptions: Subscriptions
+    ) -> None:
+        self._redis = redis
+        self._hub = hub
+        self._reader = reader
+        self._repairs = repairs
+        self._subscriptions = subscriptions
+        self._check_now = asyncio.Event()
+        self._watch_now = asyncio.Event()
+
+    def check_now(self) -> None:
+        """Messages were lost: compare all positions at once."""
+        self._check_now.set()
+
+    def watch_now(self) -> None:
+        """A room was opened: say at once that it is watched."""
+        self._watch_now.set()
+
+    async def check_positions(self) -> None:
+        """Compare each room with Valkey: a lost last message leaves no gap that anybody could see."""
+        while True:
+            await _wait(self._check_now, CHECK_EVERY_S)
+            rooms = [(room, room.position) for room in self._hub if room.position is not None]
+            behind: list[tuple[Room, RoomSeq]] = []
+            for start in range(0, len(rooms), ROOMS_A_CALL):
+                behind += await self._compare(rooms[start : start + ROOMS_A_CALL])
+            if behind:
+                await asyncio.sleep(ON_ITS_WAY_S)
+            for room, seq in behind:
+                room.expect(seq)
+
+    async def _compare(self, rooms: list[tuple[Room, Position]]) -> list[tuple[Room, RoomSeq]]:
+        """Repair the rooms that Valkey has lost or that are older there; return those that have come further."""
+        found = await self._reader.positions([room.session_id for room, _ in rooms])
+        behind = []
+        for (room, position), there in zip(rooms, found, strict=True):
+            if there is None or there.epoch != position.epoch or there.seq < position.seq:
+                self._repairs.start(room)
+            elif there.seq > position.seq:
+                behind.append((room, there.seq))
+        return behind
+
+    async def keep_watched(self) -> None:
+        """Say which rooms somebody is in, so that they, and no others, are sent ticks."""
+        while True:
+            await _wait(self._watch_now, WATCH_EVERY_S)
+            now = local_ms()
+            watched = {str(room.session_id): now + WATCHED_FOR_MS for room in self._hub if room.members}
+            pipeline = self._redis.pipeline(transaction=False)
+            if watched:
+                pipeline.zadd(WATCHED_ROOMS, watched)
+            pipeline.zremrangebyscore(WATCHED_ROOMS, "-inf", now - FORGOTTEN_AFTER_MS)
+            await pipeline.execute()
+
+    async def close_empty(self) -> None:
+        """Stop listening to rooms that nobody has been in for a while."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CLOSE_EVERY_S)
+            if closed := self._hub.close_empty(loop.time(), LINGER_S):
+                await self._subscriptions.unsubscribe([room_channel(room.session_id) for room in closed])
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    """Wait for the event, but not longer than that, and reset it."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return
+    finally:
+        event.clear()

@@ -1,0 +1,151 @@
+/**
+ * The page. It finds out who this tab is and what its team is doing, and puts the fitting screen there.
+ *
+ * A screen is `mount(element, context) → {update(state, event), tick(), unmount()}`: `update` after each change of the
+ * room, `tick` some times a second for clocks.
+ */
+
+import { Problem, createApi, readConfig } from "./api.js";
+import { h, say } from "./dom.js";
+import { Room } from "./room.js";
+import { mountGame } from "./screens/game.js";
+import { mountHome } from "./screens/home.js";
+import { mountLobby } from "./screens/lobby.js";
+import { mountResults } from "./screens/results.js";
+import { mountWaiting } from "./screens/waiting.js";
+import { codeInAddress, dropSeat, loadSeat, saveSeat, showCode } from "./seats.js";
+import { playerOf } from "./state.js";
+import { explain, explainClose, seatIsLost, secondsLeft } from "./words.js";
+
+const TICK_MS = 100;
+const SCREENS = { lobby: mountLobby, countdown: mountLobby, active: mountGame, finished: mountResults };
+
+const stage = document.getElementById("screen");
+const banner = document.getElementById("link");
+
+let api = null;
+let config = null;
+let room = null;
+let screen = null;
+let shown = null;
+let retryAt = null;
+
+function show(mount, context) {
+  screen?.unmount();
+  stage.replaceChildren();
+  shown = mount;
+  screen = mount(stage, context);
+}
+
+function notice(text, ...buttons) {
+  banner.hidden = text === "";
+  banner.replaceChildren(text, ...buttons);
+}
+
+function closeRoom() {
+  room?.close();
+  room = null;
+  retryAt = null;
+  notice("");
+}
+
+function goHome(message = "") {
+  closeRoom();
+  show(mountHome, { api, enter, code: codeInAddress(), message });
+}
+
+/** Give this tab's seat up and begin anew, with the invitation still in the address if `message` tells why. */
+function leave(seat, message = "") {
+  dropSeat(seat.code);
+  if (message === "") showCode("");
+  goHome(message);
+}
+
+/** Take a seat: to the team's unfinished session, else to the last one seen here, else wait for one. */
+async function enter(seat) {
+  showCode(seat.code);
+  const team = await api.readTeam(seat.team_id, seat.token);
+  if (seat.player_id && !team.players.some((player) => player.player_id === seat.player_id)) {
+    leave(seat, "You are no longer in this team.");
+    return;
+  }
+  const sessionId = team.session_id ?? seat.session_id;
+  if (sessionId) goTo(seat, sessionId);
+  else show(mountWaiting, contextOf(seat));
+}
+
+const contextOf = (seat) => ({
+  api,
+  seat,
+  room,
+  leave: () => leave(seat),
+  goTo: (sessionId) => goTo(seat, sessionId),
+});
+
+function goTo(seat, sessionId) {
+  closeRoom();
+  screen?.unmount();
+  screen = shown = null;
+  stage.replaceChildren(h("p", { role: "status" }, "Connecting …"));
+  const entered = { ...seat, session_id: sessionId };
+  saveSeat(entered);
+  room = new Room(config, sessionId, seat.token, {
+    onChange: (state, event) => changed(entered, state, event),
+    onLink: (link) => linkChanged(entered, link),
+  });
+  room.open();
+}
+
+function changed(seat, state, event) {
+  if (seat.player_id && playerOf(state, seat.player_id) === null && !state.finished_at) {
+    leave(seat, "You are no longer in this team.");
+    return;
+  }
+  const fitting = SCREENS[state.status];
+  if (fitting !== shown) show(fitting, contextOf(seat));
+  else screen.update(state, event);
+  if (state.status === "finished") room.close(); // Nothing happens in it any more.
+}
+
+function linkChanged(seat, link) {
+  retryAt = link.phase === "waiting" ? link.retryAt : null;
+  if (link.phase === "open") notice("");
+  if (link.phase === "connecting" && !banner.hidden) notice("Connection lost. Reconnecting …");
+  if (link.phase !== "closed") return;
+  if (seatIsLost(link.code)) {
+    leave(seat, `${explainClose(link)} Join again.`);
+    return;
+  }
+  const again = h("button", { type: "button", on: { click: () => goTo(seat, seat.session_id) } }, "Connect again");
+  const home = h("button", { type: "button", class: "quiet", on: { click: () => leave(seat) } }, "Leave");
+  notice(`${explainClose(link)} `, again, home);
+}
+
+setInterval(() => {
+  if (retryAt !== null) {
+    banner.hidden = false;
+    say(banner, `Connection lost. Trying again in ${secondsLeft(retryAt - performance.now())} s.`);
+  }
+  if (room !== null && room.state !== null) screen?.tick();
+}, TICK_MS);
+
+async function start() {
+  stage.replaceChildren(h("p", { role: "status" }, "Loading …"));
+  try {
+    config ??= await readConfig();
+    api ??= createApi(config);
+    const code = codeInAddress();
+    const seat = code === "" ? null : loadSeat(code);
+    if (seat === null) goHome();
+    else
+      await enter(seat).catch((error) => {
+        if (!(error instanceof Problem) || error.status >= 500) throw error;
+        leave(seat, `${explain(error)} Join again.`);
+      });
+  } catch (error) {
+    const again = h("button", { type: "button", on: { click: start } }, "Try again");
+    stage.replaceChildren(h("p", { class: "error", role: "alert" }, explain(error)), again);
+  }
+}
+
+start();

@@ -1,0 +1,1 @@
+"""The worker: when things are done. What is done, the services know."""

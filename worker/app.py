@@ -1,0 +1,52 @@
+"""The Celery application: `celery -A worker.app worker` and `celery -A worker.app beat`."""
+
+import logging
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_shutdown
+
+from services.kit import logs
+from services.kit.settings import load
+from worker.runtime import Runtime
+from worker.schedule import SCHEDULE
+from worker.settings import WorkerSettings
+
+settings = load(WorkerSettings)
+runtime = Runtime(settings)
+
+app = Celery("baton", broker=settings.broker, include=["worker.tasks"])
+app.conf.update(
+    beat_schedule=SCHEDULE,
+    timezone="UTC",
+    task_ignore_result=True,
+    # A task is acknowledged when it is done, and goes to another worker when its own dies.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_time_limit=30,
+    worker_max_tasks_per_child=5_000,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 60,
+        # Without these two a lost task comes back after 100 s at the earliest, whatever the visibility time-out.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 10,
+    },
+)
+
+
+@setup_logging.connect
+def _configure_logs(**_: Any) -> None:
+    logs.configure(settings, "worker")
+    # A line for each of ten tasks a second would be most of the log.
+    for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    runtime.close()

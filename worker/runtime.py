@@ -1,0 +1,80 @@
+"""What a worker process holds between tasks: an event loop, connections, and the ways out of a commit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+from redis.exceptions import RedisError
+
+from services.kit.database import Database
+from services.kit.outbox import Outgoing, Relay
+from services.kit.redis_client import connect
+from services.kit.rooms import Publication, Rooms
+from services.points.service.announcing import Announcer
+from services.puzzle.service import upkeep
+from worker.settings import WorkerSettings
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Resources:
+    """Connections, made in the process and the loop that use them."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.redis = connect(settings.redis_url)
+        self.relay = Relay(self.redis)
+        self.rooms = Rooms(self.redis)
+        self.points = Database(settings.database_url, "baton_points", deliver=self._deliver, pool_size=4)
+        self.puzzle = Database(settings.database_url, "baton_puzzle", deliver=self._deliver, pool_size=4)
+        self.announcer = Announcer(self.points, self.rooms)
+        self.types = upkeep.load_types()
+
+    def _deliver(self, posted: Sequence[Any]) -> None:
+        self.relay.send([message for message in posted if isinstance(message, Outgoing)])
+        self.announcer.announce([message for message in posted if isinstance(message, Publication)])
+
+    async def flush(self) -> None:
+        """Send what the transactions left. What Valkey does not take now, the next sweep sends."""
+        for flush in (self.relay.flush, self.announcer.flush):
+            try:
+                await flush()
+            except (RedisError, OSError) as error:
+                log.warning("left_to_the_sweeper", error=repr(error))
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+        await self.points.close()
+        await self.puzzle.close()
+
+
+class Runtime:
+    """Runs the services' asynchronous use cases from Celery's synchronous tasks, on one loop a process."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.settings = settings
+        self._runner: asyncio.Runner | None = None
+        self._resources: Resources | None = None
+
+    def run(self, use: Callable[[Resources], Awaitable[T]]) -> T:
+        """The result of `use`, after everything that its transactions posted was sent."""
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        return self._runner.run(self._use(use))
+
+    async def _use(self, use: Callable[[Resources], Awaitable[T]]) -> T:
+        if self._resources is None:
+            self._resources = Resources(self.settings)
+        try:
+            return await use(self._resources)
+        finally:
+            await self._resources.flush()
+
+    def close(self) -> None:
+        """Release everything."""
+        if self._runner is None:
+            return
+        if self._resources is not None:
+            self._runner.run(self._resources.close())
+        self._runner.close()

@@ -1,0 +1,86 @@
+"""The tasks: each a few lines around the services' use cases."""
+
+from contracts import tasks
+from services.points.service import sessions, settling
+from services.points.service import upkeep as points
+from services.puzzle.service import upkeep as puzzle
+from worker.app import app, runtime
+from worker.runtime import Resources
+
+
+@app.task(name=tasks.END_COUNTDOWNS)
+def end_countdowns() -> int:
+    """Begin the sessions whose countdown is over, as of its end."""
+
+    async def use(held: Resources) -> int:
+        return await settling.begin_due(held.points)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.SETTLE)
+def settle() -> int:
+    """Settle decay, eliminations and ends, as far as all answers have been handled."""
+
+    async def use(held: Resources) -> int:
+        due = await settling.find_due(held.points)
+        async with held.puzzle.transaction() as transaction:
+            positions = await puzzle.positions(transaction, due.session_ids)
+        return await settling.settle_all(held.points, due, positions)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.TELL_ROOMS)
+def tell_rooms() -> int:
+    """Tell the rooms that somebody watches everybody's points."""
+
+    async def use(held: Resources) -> int:
+        return await held.announcer.tick(await held.rooms.watched())
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.EXPIRE_PUZZLES)
+def expire_puzzles() -> int:
+    """Close the puzzles whose time is up, and deal the next."""
+
+    async def use(held: Resources) -> int:
+        return await puzzle.expire_due(held.puzzle, held.types)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.SWEEP)
+def sweep() -> int:
+    """Send again what was not confirmed, and tell again what rooms were not told."""
+
+    async def use(held: Resources) -> int:
+        sent = await puzzle.sweep(held.puzzle) + await points.sweep(held.points)
+        return sent + await held.announcer.sweep()
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.CLOSE_ABANDONED)
+def close_abandoned() -> int:
+    """Finish lobbies that nobody ever started."""
+
+    async def use(held: Resources) -> int:
+        async with held.points.transaction() as transaction:
+            return await sessions.close_abandoned(transaction, runtime.settings.abandoned_after_s * 1000)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.FORGET_OLD)
+def forget_old() -> int:
+    """Delete what was remembered long enough."""
+
+    async def use(held: Resources) -> int:
+        async with held.points.transaction() as transaction:
+            forgotten = await points.forget_old(transaction)
+        async with held.puzzle.transaction() as transaction:
+            return forgotten + await puzzle.forget_old(transaction)
+
+    return runtime.run(use)
