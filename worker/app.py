@@ -43,8 +43,9 @@ app.conf.update(
 def _configure_logs(**_: Any) -> None:
     logs.configure(settings, "worker")
     # A line for each of ten tasks a second would be most of the log.
-    for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+    for name in ("celery.app.trace", "celery.worker.strategy", "celery.worker.request"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("celery.beat").addFilter(lambda record: "Sending due task" not in str(record.msg))
 
 
 @worker_process_shutdown.connect

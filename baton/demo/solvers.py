@@ -1,6 +1,7 @@
 """How a bot solves a puzzle: from what a player sees, and nothing else (docs/puzzles.md tells the rules).
 
-Written apart from the server's own code on purpose: that these answers are accepted shows that the views suffice.
+Written apart from the server's own code on purpose: that these answers are accepted shows that the views
+suffice.
 """
 
 import math
@@ -54,8 +55,7 @@ def solve_spatial(view: View) -> Answer:
         before = gate["x"] - half - SPARE
         after = gate["x"] + gate["width"] + half + SPARE
         crossing = math.ceil(1000 * (after - before) / speed)
-        best = min(_departures(view, gate, trace[-1], before, crossing))
-        leave, arrive, y = best
+        leave, arrive, y = min(_departures(view, gate, trace[-1], before, crossing))
         trace.append([arrive, before, y])
         if leave > arrive:
             trace.append([leave, before, y])
@@ -71,9 +71,7 @@ def wrong_spatial(view: View) -> Answer:
     return {"trace": [[0, x, y], [1, x, y]]}
 
 
-def _departures(
-    view: View, gate: View, here: list[int], before: int, crossing: int
-) -> list[tuple[int, int, int]]:
+def _departures(view: View, gate: View, here: list[int], before: int, crossing: int) -> list[tuple[int, int, int]]:
     """For each height the earliest safe (leave, arrive, y) for the crossing that begins at x = `before`."""
     half, height = view["half_size"], view["field"]["height"]
     found = []
@@ -95,7 +93,7 @@ def _arrival(here: list[int], x: int, y: int, speed: int) -> int:
 
 
 def _is_open(gate: View, leave: int, crossing: int, y: int, half: int) -> bool:
-    """Is the gap around the square all the while? What the gap moves between two looks is kept as a margin."""
+    """Is the gap around the square all the while? The margin is what the gap moves between two looks."""
     margin = gate["speed"] * STEP_MS / 1000
     for t in range(leave, leave + crossing + STEP_MS, STEP_MS):
         upper = _upper_edge(gate, t)

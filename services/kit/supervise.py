@@ -48,9 +48,11 @@ class Supervisor:
 
     async def close(self) -> None:
         """Cancel all tasks and wait until they have ended."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        while running := [task for task in self._tasks.values() if not task.done()]:
+            for task in running:
+                task.cancel()
+            # Again and again: redis-py swallows a cancellation that comes while it sets up a connection.
+            await asyncio.wait(running, timeout=0.2)
         self._tasks.clear()
 
     async def __aenter__(self) -> Self:

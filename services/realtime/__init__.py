@@ -1,1 +1,1 @@
-"""The gateway: sockets of a room's clients, and nothing of the game. It reads rooms from Valkey, and has no database."""
+"""The gateway: the sockets of a room's clients. It has no rule of the game and no database; it reads rooms from Valkey."""

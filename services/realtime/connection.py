@@ -60,7 +60,7 @@ class Connection:
         self.seq = RoomSeq(0)
 
     def begin(self, seq: RoomSeq, frames: Iterable[Frame]) -> None:
-        """Start the sequence after `seq`, up to which `frames` bring the client; they are not held against its limit."""
+        """Start the sequence after `seq`, to which `frames` bring the client; they are not held against its limit."""
         if self.closing is None:
             self.seq = seq
             for frame in frames:

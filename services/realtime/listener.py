@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 PROBE_EVERY_S = 2.0
 DEAF_AFTER_S = 6.0
-"""Without a probe for so long, the connection is replaced."""
+"""After so long without a probe the connection is replaced."""
 UNREADY_AFTER_S = 10.0
 SUBSCRIBE_TIMEOUT_S = 2.0
 CHANNELS_A_COMMAND = 512
@@ -60,10 +60,20 @@ class Listener:
     subscriptions are heard again after a break, in which messages were lost.
     """
 
-    def __init__(self, redis: Redis, url: str, on_connected: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        url: str,
+        on_connected: Callable[[], None],
+        *,
+        probe_every_s: float = PROBE_EVERY_S,
+        deaf_after_s: float = DEAF_AFTER_S,
+    ) -> None:
         self._redis = redis
         self._url = url
         self._on_connected = on_connected
+        self._probe_every_s = probe_every_s
+        self._deaf_after_s = deaf_after_s
         self._probe_channel = f"baton:gateway:{secrets.token_hex(8)}:probe".encode()
         self._handlers: dict[bytes, Handler] = {}
         self._heard: set[bytes] = set()
@@ -77,7 +87,7 @@ class Listener:
         """Listen until the connection fails, or has gone silent; always raises."""
         connection = _new_connection(self._url)
         try:
-            async with asyncio.timeout(DEAF_AFTER_S) as self._deadline:
+            async with asyncio.timeout(self._deaf_after_s) as self._deadline:
                 await connection.connect()
                 self._connection = connection
                 # The probe's channel last: when it is confirmed, all are.
@@ -87,7 +97,7 @@ class Listener:
                         self._take(await connection.read_response(timeout=math.inf))
                     await asyncio.sleep(0)
         except TimeoutError as error:
-            raise NotListeningError(f"no probe was heard for {DEAF_AFTER_S:g} s") from error
+            raise NotListeningError(f"no probe was heard for {self._deaf_after_s:g} s") from error
         finally:
             self._deadline = self._connection = None
             self._heard.clear()
@@ -97,7 +107,7 @@ class Listener:
         """Publish probes for ever. Raises when Valkey does not take one."""
         while True:
             await self._redis.publish(self._probe_channel, b"")
-            await asyncio.sleep(PROBE_EVERY_S)
+            await asyncio.sleep(self._probe_every_s)
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
         name = channel.encode()
@@ -159,7 +169,7 @@ class Listener:
     def _hear_probe(self) -> None:
         self._probed_at = asyncio.get_running_loop().time()
         if self._deadline is not None:
-            self._deadline.reschedule(self._probed_at + DEAF_AFTER_S)
+            self._deadline.reschedule(self._probed_at + self._deaf_after_s)
 
     def _hand_over(self, handler: Handler, channel: bytes, payload: bytes) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -41,7 +42,6 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             supervisor.start("positions", upkeep.check_positions)
             supervisor.start("watched rooms", upkeep.keep_watched)
             supervisor.start("empty rooms", upkeep.close_empty)
-            app.state.settings = settings
             app.state.visits = ws.Visits(settings, Verifier(split(settings.public_keys)), entrance)
             app.state.health = Health(supervisor, required={"listener": listener.check, "valkey": redis.ping})
             yield
@@ -50,24 +50,28 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
         await redis.aclose()
 
     app = web.create_app("realtime", DESCRIPTION, settings, lifespan, [config.router, ws.router, page.router])
+    app.state.settings = settings
     page.mount_assets(app)
     return app
+
+
+def server_options(settings: RealtimeSettings) -> dict[str, Any]:
+    """How uvicorn is to treat sockets; its own defaults are too generous."""
+    return {
+        "ws": "websockets-sansio",
+        # A frame a little over the limit is closed with our own code; one far over it is not even read.
+        "ws_max_size": 4 * settings.max_frame_bytes,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": 15.0,
+        "ws_ping_timeout": 10.0,
+    }
 
 
 def main() -> None:
     """Run the gateway until it is told to stop."""
     settings = load(RealtimeSettings)
     logs.configure(settings, "realtime")
-    web.serve(
-        create_app(settings),
-        settings,
-        ws="websockets-sansio",
-        # A frame a little over the limit is closed with our own code; one far over it is not even read.
-        ws_max_size=4 * settings.max_frame_bytes,
-        ws_per_message_deflate=False,
-        ws_ping_interval=15.0,
-        ws_ping_timeout=10.0,
-    )
+    web.serve(create_app(settings), settings, **server_options(settings))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class RoomReader:
         [request_id] = await self._execute(pipeline)
         try:
             async with asyncio.timeout(self._rebuild_timeout_s):
-                while not await self._is_handled(request_id):
+                while not await self._is_handled(request_id):  # noqa: ASYNC110 (what is waited for is not in this process)
                     await asyncio.sleep(REBUILD_POLL_S)
         except TimeoutError:
             return False

@@ -78,7 +78,7 @@ export function puzzlePanel({ answer, serverNow }) {
 
   function show(next) {
     if (next !== null && (gone.has(next.puzzle_id) || next.puzzle_id === puzzle?.puzzle_id)) return;
-    const hadFocus = controls.contains(document.activeElement) || document.activeElement === document.body;
+    const focused = document.activeElement;
     unmount();
     unmount = () => {};
     if (puzzle !== null) gone.add(puzzle.puzzle_id);
@@ -94,7 +94,7 @@ export function puzzlePanel({ answer, serverNow }) {
     say(task, type?.task ?? "This page does not know this kind of puzzle. The next one comes when its time is up.");
     if (type === null) return;
     unmount = type.mount(stage, next, submit, serverNow);
-    if (!hadFocus) document.activeElement?.blur();
+    if (focused !== document.body && !stage.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   function closed(puzzleClosed) {

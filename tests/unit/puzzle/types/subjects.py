@@ -1,6 +1,6 @@
-"""The built-in types as subjects of the kit, each with wrong answers, misfits and blind guesses of its own."""
+"""The built-in types as subjects of the kit, each with its own wrong answers, misfits and blind guesses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from baton.demo.solvers import SOLVERS, WRONG_ANSWERS
 from services.puzzle.types.base import Json
@@ -49,6 +49,10 @@ def indices_that_are_none(view: Json) -> Iterator[Json]:
     yield from ({"index": bad} for bad in (-1, 10, "3", 3.5, [3], 10**40))
 
 
+def always(answer: Json) -> Callable[[Json, Draw], Json]:
+    return lambda view, draw: answer
+
+
 CONCENTRATION = Subject(
     Concentration(),
     SOLVERS["concentration"],
@@ -56,7 +60,7 @@ CONCENTRATION = Subject(
     indices_that_are_none,
     (
         Guess("any pair", lambda view, draw: {"index": draw.below(10)}),
-        *(Guess(f"pair {index}", lambda view, draw, index=index: {"index": index}) for index in range(10)),
+        *(Guess(f"pair {index}", always({"index": index})) for index in range(10)),
     ),
 )
 
@@ -79,6 +83,10 @@ def columns_that_are_none(view: Json) -> Iterator[Json]:
     yield from ({"columns": [bad, *right[1:]]} for bad in (-1, 9, "4", True, None))
 
 
+def same_column(column: int) -> Callable[[Json, Draw], Json]:
+    return lambda view, draw: {"columns": [column] * len(view["rows"])}
+
+
 MULTITASKING = Subject(
     Multitasking(),
     SOLVERS["multitasking"],
@@ -86,10 +94,7 @@ MULTITASKING = Subject(
     columns_that_are_none,
     (
         Guess("any columns", lambda view, draw: {"columns": [draw.below(9) for _ in view["rows"]]}),
-        *(
-            Guess(f"column {column}", lambda view, draw, column=column: {"columns": [column for _ in view["rows"]]})
-            for column in range(9)
-        ),
+        *(Guess(f"column {column}", same_column(column)) for column in range(9)),
     ),
 )
 
@@ -116,7 +121,8 @@ def traces_that_are_none(view: Json) -> Iterator[Json]:
     yield {"trace": [trace[0]] * (view["max_points"] + 1)}
     yield {"trace": "solved"}
     yield {"trace": [{"t": t, "x": x, "y": y} for t, x, y in trace]}
-    yield from ({"trace": [bad, *trace[1:]]} for bad in ([0, 50], [0, 50, 1, 1], [0, 50.5, 1], [-1, 50, 1], None))
+    bad_points: list[object] = [[0, 50], [0, 50, 1, 1], [0, 50.5, 1], [-1, 50, 1], None]
+    yield from ({"trace": [bad, *trace[1:]]} for bad in bad_points)
 
 
 def along(view: Json, height: int, delay: int, pace: int) -> Json:
@@ -139,7 +145,8 @@ def straight(view: Json, delay: int, pace: int) -> Json:
     return {"trace": [[0, start["x"], start["y"]], *wait, [delay + 1000 * way // pace + 1, x, y]]}
 
 
-def any_delay_and_pace(draw: Draw) -> tuple[int, int]:
+def at_some_time(draw: Draw) -> tuple[int, int]:
+    """A delay, and a pace."""
     return draw.below(5_000), draw.between(200, 800)
 
 
@@ -150,9 +157,9 @@ SPATIAL = Subject(
     traces_that_are_none,
     (
         Guess("straight at once", lambda view, draw: straight(view, 0, 800), exact=False),
-        Guess("straight some time", lambda view, draw: straight(view, *any_delay_and_pace(draw)), exact=False),
-        Guess("along the middle", lambda view, draw: along(view, 300, 0, 800), exact=False),
-        Guess("along the middle some time", lambda view, draw: along(view, 300, *any_delay_and_pace(draw)), exact=False),
+        Guess("straight some time", lambda view, draw: straight(view, *at_some_time(draw)), exact=False),
+        Guess("middle at once", lambda view, draw: along(view, 300, 0, 800), exact=False),
+        Guess("middle some time", lambda view, draw: along(view, 300, *at_some_time(draw)), exact=False),
         Guess("along the top", lambda view, draw: along(view, 20, 0, 800), exact=False),
     ),
 )

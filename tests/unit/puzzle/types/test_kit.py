@@ -48,7 +48,7 @@ class TakesNone(Concentration):
 
 class FailsOnAnUnknownColour(Memory):
     def judge(self, view: Json, hidden: Json, answer: MemoryAnswer) -> bool:
-        return view["choices"].index(answer.colour) >= 0
+        return bool(view["choices"].index(answer.colour) >= 0)
 
 
 class Forgets(Concentration):
@@ -86,9 +86,9 @@ BROKEN = [
 
 @pytest.mark.parametrize(("subject", "prove"), BROKEN, ids=lambda part: getattr(part, "__name__", None))
 def test_a_broken_type_is_caught(subject: kit.Subject, prove: Callable[[kit.Subject], None]) -> None:
-    with pytest.raises(BaseException, match=r".*") as caught:
+    # Failed is what `pytest.raises` throws when nothing was raised; a group is what hypothesis throws for several.
+    with pytest.raises((AssertionError, ValueError, pytest.fail.Exception, ExceptionGroup)):
         prove(subject)
-    assert not isinstance(caught.value, KeyboardInterrupt)
 
 
 def test_every_proof_can_fail() -> None:

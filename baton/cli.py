@@ -1,0 +1,46 @@
+"""The commands of `python -m baton`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run Baton on this machine.")
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(envvar="BATON_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="BATON_PORT",
+            min=1,
+            max=65_533,
+            help="Port of the address to open; without it, the first free one from 8000 on.",
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget all games first.")] = False,
+    data_dir: Annotated[Path, typer.Option(envvar="BATON_DATA_DIR", help="Folder for everything that is kept.")] = Path(
+        ".baton"
+    ),
+) -> None:
+    """Start everything on this machine and print the address to open."""
+    from baton.launcher import Options
+    from baton.launcher import up as start_everything
+
+    raise typer.Exit(start_everything(Options(folder=data_dir, host=host, port=port, fresh=fresh)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database at DATABASE_URL up to date."""
+    from services.kit.migrate import migrate as run_migrations
+
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        typer.echo("migrate: set DATABASE_URL to the address of the database", err=True)
+        raise typer.Exit(78)
+    run_migrations(url)
+    typer.echo("migrate: the database is up to date")

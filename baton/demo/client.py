@@ -1,0 +1,162 @@
+"""A small client of the public HTTP API."""
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from baton.demo.backoff import full_jitter
+from baton.demo.replies import Config, Judged, Results, Seated, Session, TeamMade
+from contracts.ids import PuzzleId, SessionId
+
+TRY_FOR_S = 30.0
+AGAIN_AFTER = {502, 503, 504}
+"""Nothing is known to have happened: the same request, with the same Idempotency-Key, may be sent again."""
+
+ReplyT = TypeVar("ReplyT")
+
+
+class ApiError(Exception):
+    """A request was refused by a problem document with this `code`."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+
+
+class UnreachableError(Exception):
+    """No usable answer within `TRY_FOR_S`."""
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str
+    detail: str = ""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is this machine's own, where a proxy from the environment would be in the way."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Api:
+    """Reads and writes are repeated on network errors and 503 for `TRY_FOR_S`; a write takes effect once.
+
+    Methods raise ApiError where the server refuses, UnreachableError where it does not answer.
+    """
+
+    def __init__(self, url: str, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._chance = random.Random()
+        self.url = self.points_url = self.puzzle_url = url.rstrip("/")
+        self.socket_path = ""
+        self.retries = 0
+        self.refused: Counter[str] = Counter()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Self]:
+        """A client of the Baton whose gateway is at `url`."""
+        # Connections are let go before the servers' usual 5 s of idling, so that none is used while it is closed.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
+        async with httpx.AsyncClient(limits=limits, timeout=10.0, trust_env=not is_loopback(url)) as http:
+            api = cls(url, http)
+            config = await api._call(Config, "GET", f"{api.url}/config")
+            api.points_url = config.points_url.rstrip("/") or api.url
+            api.puzzle_url = config.puzzle_url.rstrip("/") or api.url
+            api.socket_path = config.socket_path
+            yield api
+
+    def socket_url(self, session_id: SessionId) -> str:
+        """Where the session's events come from."""
+        path = self.socket_path.replace("{session_id}", str(session_id))
+        return "ws" + self.url.removeprefix("http") + path
+
+    async def make_team(self, name: str) -> TeamMade:
+        return await self._call(TeamMade, "POST", f"{self.points_url}/teams", body={"name": name})
+
+    async def join(self, code: str, name: str, colour: str) -> Seated:
+        body = {"name": name, "colour": colour}
+        return await self._call(Seated, "POST", f"{self.points_url}/teams/{code}/players", body=body)
+
+    async def create_session(self, host_token: str, rules: dict[str, Any]) -> Session:
+        return await self._call(Session, "POST", f"{self.points_url}/sessions", host_token, {"rules": rules})
+
+    async def ready(self, session_id: SessionId, token: str) -> Session:
+        return await self._session_step(session_id, "ready", token, {"ready": True})
+
+    async def start(self, session_id: SessionId, host_token: str) -> Session:
+        return await self._session_step(session_id, "start", host_token)
+
+    async def end(self, session_id: SessionId, host_token: str) -> Session:
+        return await self._session_step(session_id, "end", host_token)
+
+    async def session(self, session_id: SessionId, token: str) -> Session:
+        return await self._call(Session, "GET", f"{self.points_url}/sessions/{session_id}", token)
+
+    async def results(self, session_id: SessionId, token: str) -> Results:
+        return await self._call(Results, "GET", f"{self.points_url}/sessions/{session_id}/results", token)
+
+    async def answer(self, puzzle_id: PuzzleId, token: str, answer: dict[str, Any]) -> Judged:
+        url = f"{self.puzzle_url}/puzzles/{puzzle_id}/answer"
+        return await self._call(Judged, "POST", url, token, {"answer": answer})
+
+    async def _session_step(
+        self, session_id: SessionId, step: str, token: str, body: dict[str, Any] | None = None
+    ) -> Session:
+        return await self._call(Session, "POST", f"{self.points_url}/sessions/{session_id}/{step}", token, body)
+
+    async def _call(
+        self, reply: type[ReplyT], method: str, url: str, token: str = "", body: dict[str, Any] | None = None
+    ) -> ReplyT:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if method != "GET":
+            headers["Idempotency-Key"] = uuid4().hex
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content = None if body is None else msgspec.json.encode(body)
+        response = await self._send(method, url, headers, content)
+        if response.is_success:
+            return msgspec.json.decode(response.content, type=reply)
+        error = _error_of(response)
+        self.refused[error.code] += 1
+        raise error
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
+        give_up = time.monotonic() + TRY_FOR_S
+        attempt = 0
+        while True:
+            try:
+                response = await self._http.request(method, url, headers=headers, content=content)
+                if response.status_code not in AGAIN_AFTER:
+                    return response
+                trouble = f"status {response.status_code}"
+            except httpx.TransportError as error:
+                trouble = f"{type(error).__name__}: {error}"
+            wait = full_jitter(attempt, self._chance, first=0.1, most=2.0)
+            if time.monotonic() + wait > give_up:
+                raise UnreachableError(f"{method} {url}: {trouble}, for {TRY_FOR_S:.0f} s")
+            self.retries += 1
+            attempt += 1
+            await asyncio.sleep(wait)
+
+
+def _error_of(response: httpx.Response) -> ApiError:
+    try:
+        problem = msgspec.json.decode(response.content, type=_Problem)
+    except msgspec.DecodeError:
+        problem = _Problem(code=f"http_{response.status_code}", detail=response.text[:200])
+    return ApiError(response.status_code, problem.code, problem.detail)

@@ -1,0 +1,85 @@
+"""What `make up` starts, and with which settings."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from baton.processes import Command
+from baton.secrets_file import LocalSecrets, public_key_of
+
+ROOT = Path(__file__).resolve().parent.parent
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (what people give, not a default)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where everything is to be found."""
+
+    folder: Path
+    host: str
+    realtime_port: int
+    points_port: int
+    puzzle_port: int
+    database_url: str
+    redis_url: str
+    secrets: LocalSecrets
+
+    @property
+    def local_host(self) -> str:
+        """The address by which this machine reaches the services."""
+        return WILDCARDS.get(self.host) or (f"[{self.host}]" if ":" in self.host else self.host)
+
+    @property
+    def address(self) -> str:
+        """The one address to open."""
+        return f"http://{self.local_host}:{self.realtime_port}"
+
+
+def commands(plan: Plan, surroundings: Mapping[str, str]) -> list[Command]:
+    """The five processes. What is set in `surroundings` (our own environment) goes before what we would choose."""
+    common = _common(plan, surroundings)
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app"]
+    worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--hostname", "baton@%h"]
+    beat = [*celery, "beat", "--loglevel", "INFO", "--schedule", str(plan.folder / "beat-schedule")]
+    database = {"DATABASE_URL": plan.database_url}
+    operator = {"BATON_OPERATOR_KEY": common.pop("BATON_OPERATOR_KEY")}
+    signing = {"BATON_TOKEN_PRIVATE_KEY": common.pop("BATON_TOKEN_PRIVATE_KEY")}
+    return [
+        _service("puzzle", plan, plan.puzzle_port, common | database | operator),
+        _service("points", plan, plan.points_port, common | database | operator | signing),
+        _service("realtime", plan, plan.realtime_port, common),
+        Command("worker", worker, common | database | operator, ROOT, ready_line=r"\bready\b"),
+        Command("beat", beat, common | database | operator, ROOT, ready_line="beat: Starting"),
+    ]
+
+
+def _service(name: str, plan: Plan, port: int, environment: Mapping[str, str]) -> Command:
+    return Command(
+        name,
+        [sys.executable, "-m", f"services.{name}.main"],
+        {**environment, "BATON_PORT": str(port)},
+        ROOT,
+        ready_url=f"http://{plan.local_host}:{port}/readyz",
+    )
+
+
+def _common(plan: Plan, surroundings: Mapping[str, str]) -> dict[str, str]:
+    private_key = surroundings.get("BATON_TOKEN_PRIVATE_KEY") or plan.secrets.private_key
+    chosen = {
+        "CELERY_BROKER_URL": urlunsplit(urlsplit(plan.redis_url)._replace(path="/1")),
+        "BATON_POINTS_URL": f"http://{{host}}:{plan.points_port}",
+        "BATON_PUZZLE_URL": f"http://{{host}}:{plan.puzzle_port}",
+        "BATON_CORS_ORIGINS": "*",
+        "BATON_OPERATOR_KEY": plan.secrets.operator_key,
+        "BATON_TOKEN_PRIVATE_KEY": private_key,
+        "BATON_TOKEN_PUBLIC_KEYS": public_key_of(private_key),
+    }
+    return {
+        **chosen,
+        **{name: value for name, value in surroundings.items() if name != "DATABASE_URL" and value},
+        "REDIS_URL": plan.redis_url,
+        "BATON_HOST": plan.host,
+        "PYTHONUNBUFFERED": "1",
+    }

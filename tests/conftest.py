@@ -1,0 +1,109 @@
+"""Real servers for all tests: each pytest-xdist worker has a Postgres and a Valkey of its own.
+
+They are started when first asked for, and end with the worker, however it ends. Nothing is shared between workers.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from baton.servers import Postgres, Valkey
+
+SCHEMAS = ("puzzle", "points")
+KEPT_TABLES = ["alembic_version", "epoch"]
+OURS = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_the_developer_do_not_count() -> None:
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder that the servers' user can reach, which pytest's own temporary folders are not."""
+    folder = Path(tempfile.mkdtemp(prefix="baton-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[Postgres]:
+    """This worker's Postgres. A test that stops it starts it again."""
+    with Postgres(server_folder / "postgres", durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(server_folder: Path) -> Iterator[Valkey]:
+    """This worker's Valkey. A test that stops it starts it again."""
+    with Valkey(server_folder / "valkey") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: Postgres) -> Callable[[], str]:
+    """Makes one more migrated database and returns its address; takes some 50 ms."""
+    from services.kit.migrate import migrate
+
+    numbers = count(1)
+
+    def create(name: str, template: str) -> str:
+        with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+            )
+        return postgres.url_of(name)
+
+    migrate(create("migrated", "template0"), schemas=SCHEMAS)
+    return lambda: create(f"test_{next(numbers)}", "migrated")
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Callable[[], str]) -> str:
+    """A migrated database of this worker, kept between tests. Ask for `clean` to find it empty."""
+    return new_database()
+
+
+@pytest.fixture
+def fresh_database_url(new_database: Callable[[], str]) -> str:
+    """A migrated database of this test alone."""
+    return new_database()
+
+
+@pytest.fixture(scope="session")
+def redis_url(valkey: Valkey) -> str:
+    """Database 0 of this worker's Valkey, kept between tests. Ask for `clean` to find it empty."""
+    return valkey.url
+
+
+@pytest.fixture
+def clean(database_url: str, valkey: Valkey) -> None:
+    """The worker's database and Valkey are empty when the test begins."""
+    empty_database(database_url)
+    valkey.flush()
+
+
+def empty_database(url: str) -> None:
+    """Empty all tables of the services, the append-only ones too."""
+    with psycopg.connect(url, options="-c lock_timeout=5s -c session_replication_role=replica") as connection:
+        tables = connection.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND NOT tablename = ANY(%s)",
+            [list(SCHEMAS), KEPT_TABLES],
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))

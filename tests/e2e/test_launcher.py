@@ -1,0 +1,204 @@
+"""`python -m baton up` for real: everything comes up, stays up, and leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+import redis
+
+from baton.plan import ROOT
+from baton.ports import any_free
+from baton.servers import Valkey
+from tests.integration.baton.alive import descendants, survivors, wait_until
+
+READY = re.compile(r"^Baton is ready: open (http://\S+) ", re.MULTILINE)
+
+
+class System:
+    """One run of `python -m baton up`."""
+
+    def __init__(self, folder: Path, *words: str, port: int | None = None, **settings: str) -> None:
+        self.folder = folder
+        self.port = port or any_free()
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "baton", "up", "--port", str(self.port), *words],
+            cwd=ROOT,
+            env={**os.environ, "BATON_DATA_DIR": str(folder), **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        self._output.seek(0)
+        return self._output.read()
+
+    @property
+    def address(self) -> str:
+        found = READY.search(self.output)
+        assert found is not None
+        return found[1]
+
+    def wait_until_ready(self) -> "System":
+        def ready_or_dead() -> bool:
+            assert self.process.poll() is None, self.output
+            return READY.search(self.output) is not None
+
+        wait_until(ready_or_dead, 90, "the address to open")
+        return self
+
+    def service(self, name: str) -> psutil.Process:
+        """The process of a service, whichever it is now."""
+        for child in psutil.Process(self.process.pid).children():
+            if f"services.{name}.main" in child.cmdline():
+                return child
+        raise AssertionError(f"{name} does not run")
+
+    def ask(self, name: str, path: str) -> httpx.Response:
+        """Ask a service on its own port."""
+        return httpx.get(f"http://127.0.0.1:{self.service(name).environ()['BATON_PORT']}{path}", trust_env=False)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(60)
+        finally:
+            self.process.kill()
+            self._output.close()
+
+
+@pytest.fixture(scope="module")
+def system(server_folder: Path) -> Iterator[System]:
+    """One running system for the tests that leave it running."""
+    system = System(server_folder / "system")
+    try:
+        yield system.wait_until_ready()
+    finally:
+        system.close()
+
+
+def test_all_services_are_ready_when_the_address_is_printed(system: System) -> None:
+    for name in ("puzzle", "points", "realtime"):
+        assert system.ask(name, "/readyz").status_code == 200, name
+    assert system.address == f"http://127.0.0.1:{system.port}"
+    assert (system.folder / "address").read_text() == system.address
+
+
+def test_the_page_is_there(system: System) -> None:
+    answer = httpx.get(system.address, trust_env=False)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_each_line_of_the_log_tells_whose_it_is(system: System) -> None:
+    names = {line.partition(" | ")[0].strip() for line in system.output.splitlines() if " | " in line}
+    assert {"baton", "points", "puzzle", "realtime", "worker", "beat"} <= names
+    assert "\x1b[" not in system.output
+
+
+def test_a_second_one_in_the_same_folder_is_told_of_the_first(system: System) -> None:
+    second = System(system.folder)
+    assert second.process.wait(30) == 2
+    assert f"Baton already runs in {system.folder} (process {system.process.pid})" in second.output
+    second.close()
+
+
+def test_a_port_that_is_asked_for_and_used_is_complained_about(system: System, server_folder: Path) -> None:
+    second = System(server_folder / "elsewhere", port=system.port)
+    assert second.process.wait(30) == 2
+    assert f"port {system.port} of 127.0.0.1 is used by another program" in second.output
+    second.close()
+
+
+@pytest.mark.parametrize("name", ["puzzle", "points", "realtime"])
+def test_a_killed_service_comes_back(system: System, name: str) -> None:
+    before = system.service(name)
+    before.send_signal(signal.SIGKILL)
+
+    def is_back() -> bool:
+        try:
+            return system.service(name).pid != before.pid and system.ask(name, "/readyz").status_code == 200
+        except (httpx.TransportError, AssertionError, psutil.NoSuchProcess):
+            return False
+
+    wait_until(is_back, 30, f"{name} to be ready again")
+
+
+def test_ctrl_c_stops_everything_and_another_start_finds_the_data(server_folder: Path) -> None:
+    first = System(server_folder / "twice").wait_until_ready()
+    started = descendants(first.process.pid)
+    assert len(started) > 10
+    first.process.send_signal(signal.SIGINT)
+    assert first.process.wait(45) == 0, first.output
+    assert survivors(started) == set()
+    assert not (first.folder / "address").exists()
+    first.close()
+    key = (first.folder / "operator-key").read_text()
+    again = System(first.folder).wait_until_ready()
+    assert (first.folder / "operator-key").read_text() == key
+    again.close()
+    assert again.process.returncode == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
+def test_a_killed_launcher_leaves_nothing_and_the_next_start_works(server_folder: Path) -> None:
+    first = System(server_folder / "killed").wait_until_ready()
+    started = descendants(first.process.pid)
+    first.process.kill()
+    first.process.wait()
+    wait_until(lambda: not survivors(started), 5, "all processes to be gone")
+    again = System(first.folder, "--fresh").wait_until_ready()
+    assert "was forgotten" in again.output
+    again.close()
+    assert again.process.returncode == 0
+
+
+def test_servers_from_outside_are_used_instead(fresh_database_url: str, valkey: Valkey, server_folder: Path) -> None:
+    redis_url = valkey.url_of(5)
+    folder = server_folder / "outside"
+    system = System(
+        folder, DATABASE_URL=fresh_database_url, REDIS_URL=redis_url, CELERY_BROKER_URL=valkey.url_of(6)
+    ).wait_until_ready()
+    try:
+        assert not (folder / "postgres").exists()
+        assert not (folder / "valkey").exists()
+        with psycopg.connect(fresh_database_url) as connection:
+            used = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchone()
+        assert used is not None
+        assert used[0] > 0
+        with redis.Redis.from_url(redis_url) as client:
+            assert client.dbsize() > 0
+    finally:
+        system.close()
+    assert system.process.returncode == 0
+
+
+def test_a_service_with_wrong_settings_ends_everything(server_folder: Path) -> None:
+    system = System(server_folder / "wrong", BATON_TOKEN_PUBLIC_KEYS="no key")
+    assert system.process.wait(60) == 1
+    assert "ended with code 78, and is not started again; everything was stopped" in system.output
+    assert "BATON_TOKEN_PUBLIC_KEYS" in system.output
+    system.close()
+
+
+def test_a_database_that_is_not_there_is_named(server_folder: Path) -> None:
+    nowhere = f"postgresql://baton@127.0.0.1:{any_free()}/baton"
+    system = System(server_folder / "nowhere", DATABASE_URL=nowhere)
+    assert system.process.wait(30) == 2
+    assert "cannot start: the migrations failed" in system.output
+    system.close()

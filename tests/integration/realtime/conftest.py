@@ -1,0 +1,87 @@
+"""Gateways on real ports, before this worker's Valkey."""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from redis.asyncio import Redis
+
+from services.kit.redis_client import connect
+from services.realtime.main import create_app, server_options
+from services.realtime.settings import RealtimeSettings
+from tests.integration.realtime.points import Points
+
+
+@contextmanager
+def serving(settings: RealtimeSettings) -> Iterator[str]:
+    """A gateway in a thread of its own, until the end of the block."""
+    config = uvicorn.Config(
+        create_app(settings),
+        port=0,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=2,
+        **server_options(settings),
+    )
+    server = uvicorn.Server(config)
+    started = threading.Event()
+    startup = server.startup
+
+    async def announce(*args: Any, **kwargs: Any) -> None:
+        try:
+            await startup(*args, **kwargs)
+        finally:
+            started.set()
+
+    server.startup = announce  # type: ignore[method-assign]  # uvicorn has no other sign that it listens
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert started.wait(10)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def gateway_url(redis_url: str) -> Iterator[str]:
+    """A gateway with the default settings but a short time to join."""
+    with serving(RealtimeSettings(redis_url=redis_url, join_timeout_s=0.5)) as url:
+        yield url
+
+
+@pytest.fixture
+def new_gateway(redis_url: str) -> Iterator[Callable[..., str]]:
+    """Starts one more gateway with these settings, and returns its address."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(
+            serving(RealtimeSettings(**({"redis_url": redis_url} | settings)))
+        )
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def points(redis: Redis) -> AsyncIterator[Points]:
+    """Points, with its consumer running."""
+    service = Points(redis)
+    async with service.answering():
+        yield service
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
