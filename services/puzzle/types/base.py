@@ -15,6 +15,8 @@ Json = dict[str, Any]
 AnswerT = TypeVar("AnswerT", bound=msgspec.Struct)
 
 EASIEST, NORMAL, HARDEST = 1, 2, 5
+CLOCK_TOLERANCE_MS = 100
+"""A client's clock may run a little faster than ours."""
 
 
 class InvalidAnswer(ValueError):  # noqa: N818 - a verdict on what a player sent, not a fault of ours
@@ -71,10 +73,14 @@ class PuzzleType(ABC, Generic[AnswerT]):
             raise ValueError(f"difficulty must be {EASIEST} to {HARDEST}, not {difficulty}")
         return self.deal(Draw(f"{self.name}/{self.version}/{difficulty}/{seed}"), difficulty)
 
-    def check(self, view: Json, hidden: Json, answer: object) -> bool:
-        """The verdict on an answer as it came out of a JSON parser.
+    def claimed_ms(self, answer: AnswerT) -> int:
+        """How long the answer itself says that it took. Unless overridden, it says nothing."""
+        return 0
 
-        Raises InvalidAnswer, and nothing else, if it has the wrong shape.
+    def check(self, view: Json, hidden: Json, answer: object, elapsed_ms: int | None = None) -> bool:
+        """The verdict on an answer as it came out of a JSON parser, `elapsed_ms` after the puzzle was dealt.
+
+        Raises InvalidAnswer, and nothing else, if it has the wrong shape or says that it took longer than that.
         """
         try:
             shaped = msgspec.convert(answer, self.answer_type)
@@ -82,6 +88,8 @@ class PuzzleType(ABC, Generic[AnswerT]):
             raise InvalidAnswer(str(error)) from error
         except UnicodeEncodeError as error:  # JSON may carry half a surrogate pair, which is no text
             raise InvalidAnswer("Text that is not valid Unicode") from error
+        if elapsed_ms is not None and self.claimed_ms(shaped) > elapsed_ms + CLOCK_TOLERANCE_MS:
+            raise InvalidAnswer("it says that it took longer than the puzzle has been open")
         return self.judge(view, hidden, shaped)
 
     def reveal(self, view: Json, hidden: Json) -> Json:

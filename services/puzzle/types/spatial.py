@@ -52,6 +52,9 @@ class Spatial(PuzzleType[SpatialAnswer]):
     def time_limit_ms(self, difficulty: int) -> int:
         return TIME_LIMIT_MS
 
+    def claimed_ms(self, answer: SpatialAnswer) -> int:
+        return answer.trace[-1][0]
+
     def guess_rate(self, difficulty: int) -> float:
         """An upper bound for any trace chosen without looking at the gates.
 

@@ -2,10 +2,11 @@ from itertools import pairwise
 from math import hypot, trunc
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.puzzle.types.base import Json
+from services.puzzle.types.base import InvalidAnswer, Json
 from services.puzzle.types.gates import Gate
 from services.puzzle.types.spatial import HEIGHT, MAX_POINTS, TIME_LIMIT_MS, Spatial, is_slow_enough
 from tests.unit.puzzle.types.subjects import SPATIAL, straight
@@ -95,3 +96,13 @@ def test_a_dealt_field_can_be_played(seed: int, difficulty: int) -> None:
     assert goal["x"] > gates[-1].x + gates[-1].width, "the goal is free"
     assert half <= start["y"] <= HEIGHT - half
     assert 0 <= goal["y"] <= HEIGHT - goal["height"]
+
+
+def test_a_trace_that_claims_more_time_than_the_puzzle_was_open_is_refused() -> None:
+    spatial = Spatial()
+    dealt = spatial.generate(seed=7)
+    answer = spatial.reveal(dealt.view, dealt.hidden)
+    took = answer["trace"][-1][0]
+    assert spatial.check(dealt.view, dealt.hidden, answer, elapsed_ms=took)
+    with pytest.raises(InvalidAnswer, match="longer than the puzzle has been open"):
+        spatial.check(dealt.view, dealt.hidden, answer, elapsed_ms=took - 1_000)
