@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from baton.demo.command import demo
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run Baton on this machine.")
+app.command("demo")(demo)
 
 
 @app.command()
@@ -44,3 +47,11 @@ def migrate() -> None:
         raise typer.Exit(78)
     run_migrations(url)
     typer.echo("migrate: the database is up to date")
+
+
+@app.command()
+def keys() -> None:
+    """Print new secrets as lines for .env."""
+    from baton.keys import new_secrets
+
+    typer.echo(new_secrets())

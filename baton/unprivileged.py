@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,21 +71,27 @@ def make_folder(folder: Path, user: User | None) -> None:
     folder.chmod(0o700)
 
 
-def usable_programs(home: Path, user: User | None) -> Path:
-    """`home`, or a copy of it under /var/lib/baton where `user` cannot reach `home`. Copied once per content."""
-    if reachable(home, user):
-        return home
-    sizes = sorted(f"{file.relative_to(home)} {file.stat().st_size}" for file in home.rglob("*") if file.is_file())
-    copy = FALLBACK / f"programs-{hashlib.sha256(chr(10).join(sizes).encode()).hexdigest()[:12]}"
-    if not copy.exists():
-        unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(home, unfinished, symlinks=True, ignore=shutil.ignore_patterns("include"))
-        for folder in (unfinished.parent, unfinished):
-            folder.chmod(0o755)
-        try:
-            unfinished.replace(copy)
-        except OSError:
-            shutil.rmtree(unfinished)
-            if not copy.exists():  # or another process was first
-                raise
+def usable_programs(root: Path, parts: Sequence[str], user: User | None) -> Path:
+    """`root`, or a folder under /var/lib/baton with a copy of these parts of it, where `user` cannot reach `root`.
+
+    The parts keep their places, since programs find their libraries by them. Copied once per content.
+    """
+    if reachable(root / parts[0], user):
+        return root
+    found = [root / part for part in parts if (root / part).exists()]
+    files = sorted(f"{file.relative_to(root)} {file.stat().st_size}" for part in found for file in part.rglob("*"))
+    copy = FALLBACK / f"programs-{hashlib.sha256(chr(10).join(files).encode()).hexdigest()[:12]}"
+    if copy.exists():
+        return copy
+    unfinished = copy.with_name(f"{copy.name}.{os.getpid()}")
+    for part in found:
+        shutil.copytree(part, unfinished / part.relative_to(root), symlinks=True)
+    for folder in (FALLBACK, unfinished, *(path for path in unfinished.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)  # whatever the umask
+    try:
+        unfinished.replace(copy)
+    except OSError:
+        shutil.rmtree(unfinished)
+        if not copy.exists():  # or another process was first
+            raise
     return copy

@@ -162,3 +162,24 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 def bearer(token: str, **headers: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+
+
+async def current(client: httpx.AsyncClient, game: Game, player_id: PlayerId) -> dict[str, Any]:
+    response = await client.get(f"/players/{player_id}/puzzle", headers=bearer(game.token(player_id)))
+    assert response.status_code == 200, response.text
+    puzzle: dict[str, Any] = response.json()["puzzle"]
+    return puzzle
+
+
+async def answer(
+    client: httpx.AsyncClient, game: Game, player_id: PlayerId, puzzle_id: Any, given: Any, **headers: str
+) -> httpx.Response:
+    headers = bearer(game.token(player_id), **headers)
+    return await client.post(f"/puzzles/{puzzle_id}/answer", json={"answer": given}, headers=headers)
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == response.status_code
+    return response.status_code, body["code"]

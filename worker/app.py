@@ -8,6 +8,7 @@ from celery.signals import setup_logging, worker_process_shutdown
 
 from services.kit import logs
 from services.kit.settings import load
+from worker import pulse
 from worker.runtime import Runtime
 from worker.schedule import SCHEDULE
 from worker.settings import WorkerSettings
@@ -37,6 +38,9 @@ app.conf.update(
         "health_check_interval": 10,
     },
 )
+
+if settings.pulse_file is not None:
+    pulse.keep(settings.pulse_file)
 
 
 @setup_logging.connect

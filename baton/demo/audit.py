@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from baton.demo.recording import Recording, first_difference
 from baton.demo.replies import Judged, Results
 from contracts import frames, replay, rooms
-from contracts.frames import NumberedEvent
 from contracts.ids import PuzzleId, RoomSeq
 from contracts.rooms import State
 
@@ -14,9 +13,7 @@ from contracts.rooms import State
 def facts(recording: Recording) -> Iterator[rooms.Fact]:
     """All facts of the recording, in order."""
     for received in recording.events:
-        message = frames.decode_frame(received.frame)
-        if isinstance(message, NumberedEvent):
-            yield message.data
+        yield frames.decode_event(received.frame).data
 
 
 def replay_difference(recording: Recording, seq: RoomSeq, state: State) -> str | None:

@@ -39,7 +39,7 @@ class Bot:
         self.recording = Recording()
         self.judged: dict[PuzzleId, Judged] = {}
         self.tally: Counter[Move] = Counter()
-        self._api = api
+        self._api = api.another()
         self._skill = skill
         self._speed = speed
         self._chance = random.Random()

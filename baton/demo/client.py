@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import ipaddress
 import random
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -52,37 +54,61 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+@dataclass
+class Tally:
+    """What did not go well at once: requests sent again, and refusals by code."""
+
+    retries: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
 class Api:
     """Reads and writes are repeated on network errors and 503 for `TRY_FOR_S`; a write takes effect once.
 
     Methods raise ApiError where the server refuses, UnreachableError where it does not answer.
     """
 
-    def __init__(self, url: str, http: httpx.AsyncClient) -> None:
-        self._http = http
+    def __init__(self, url: str, tally: Tally, stack: contextlib.AsyncExitStack, tls: ssl.SSLContext) -> None:
+        self.url = url.rstrip("/")
+        self.tally = tally
+        self._config = Config(protocol="", points_url="", puzzle_url="", socket_path="")
+        self._stack = stack
+        self._tls = tls
         self._chance = random.Random()
-        self.url = self.points_url = self.puzzle_url = url.rstrip("/")
-        self.socket_path = ""
-        self.retries = 0
-        self.refused: Counter[str] = Counter()
+        # Connections are let go before the servers' usual 5 s of idling, so that none is used while it is closed.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
+        self._http = httpx.AsyncClient(limits=limits, timeout=10.0, trust_env=not is_loopback(url), verify=tls)
+        stack.push_async_callback(self._http.aclose)
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Self]:
         """A client of the Baton whose gateway is at `url`."""
-        # Connections are let go before the servers' usual 5 s of idling, so that none is used while it is closed.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0)
-        async with httpx.AsyncClient(limits=limits, timeout=10.0, trust_env=not is_loopback(url)) as http:
-            api = cls(url, http)
-            config = await api._call(Config, "GET", f"{api.url}/config")
-            api.points_url = config.points_url.rstrip("/") or api.url
-            api.puzzle_url = config.puzzle_url.rstrip("/") or api.url
-            api.socket_path = config.socket_path
+        async with contextlib.AsyncExitStack() as stack:
+            api = cls(url, Tally(), stack, httpx.create_ssl_context())
+            api._config = await api._call(Config, "GET", f"{api.url}/config")
             yield api
+
+    def another(self) -> Self:
+        """A client with connections of its own, closed with the first. It counts where the first one does.
+
+        Each bot has one, as each player has: httpx looks through all connections of a pool at every request.
+        """
+        api = type(self)(self.url, self.tally, self._stack, self._tls)
+        api._config = self._config
+        return api
+
+    @property
+    def points_url(self) -> str:
+        return self._config.points_url.rstrip("/") or self.url
+
+    @property
+    def puzzle_url(self) -> str:
+        return self._config.puzzle_url.rstrip("/") or self.url
 
     def socket_url(self, session_id: SessionId) -> str:
         """Where the session's events come from."""
-        path = self.socket_path.replace("{session_id}", str(session_id))
+        path = self._config.socket_path.replace("{session_id}", str(session_id))
         return "ws" + self.url.removeprefix("http") + path
 
     async def make_team(self, name: str) -> TeamMade:
@@ -132,7 +158,7 @@ class Api:
         if response.is_success:
             return msgspec.json.decode(response.content, type=reply)
         error = _error_of(response)
-        self.refused[error.code] += 1
+        self.tally.refused[error.code] += 1
         raise error
 
     async def _send(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
@@ -149,7 +175,7 @@ class Api:
             wait = full_jitter(attempt, self._chance, first=0.1, most=2.0)
             if time.monotonic() + wait > give_up:
                 raise UnreachableError(f"{method} {url}: {trouble}, for {TRY_FOR_S:.0f} s")
-            self.retries += 1
+            self.tally.retries += 1
             attempt += 1
             await asyncio.sleep(wait)
 

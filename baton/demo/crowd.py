@@ -63,6 +63,6 @@ def _cell(number: int, team: Team) -> Text:
             cell.append("\N{MULTIPLICATION SIGN}", style="red")
             continue
         points = 0 if state.status is Status.FINISHED else points_at(state, player, now)
-        step = min(len(STEPS) - 1, points * len(STEPS) // max(1, 2 * state.rules.start_points))
+        step = min(len(STEPS) - 1, points * len(STEPS) // max(1, state.rules.start_points))
         cell.append(STEPS[step], style=player.colour)
     return cell

@@ -42,7 +42,7 @@ class Recording:
     ticks: int = 0
     clock_ahead_ms: float = 0.0
     """The server's clock less `perf_counter`, as of the last word of the server."""
-    _base: State | None = None
+    _base: tuple[RoomSeq, State] | None = None
     _behind_since: float | None = None
 
     def take(self, frame: str, at: float) -> NumberedEvent | frames.ToClient | None:
@@ -69,24 +69,16 @@ class Recording:
         """The first snapshot and all events up to `seq`, decoded anew. Raises ReplayError where they stop before."""
         if self._base is None:
             raise replay.ReplayError("no snapshot was ever received")
-        state = self._base
-        last = self._first_seq
-        for received in self.events:
-            if received.seq > seq:
+        last, state = self._base
+        for event in map(frames.decode_event, (received.frame for received in self.events)):
+            if last == seq:
                 break
-            message = frames.decode_frame(received.frame)
-            if isinstance(message, NumberedEvent):
-                state = replay.apply(state, message.data)
-                last = received.seq
+            if event.seq != last + 1:
+                raise replay.ReplayError(f"in the recording, {event.seq} comes after {last}")
+            last, state = event.seq, replay.apply(state, event.data)
         if last != seq:
             raise replay.ReplayError(f"the recording stands at seq {last}, not at {seq}")
         return state
-
-    @property
-    def _first_seq(self) -> RoomSeq | None:
-        if self.events:
-            return RoomSeq(self.events[0].seq - 1)
-        return self.seq
 
     def _welcome(self, welcome: Welcome, at: float) -> None:
         self.clock_ahead_ms = welcome.now - at * 1000
@@ -98,11 +90,11 @@ class Recording:
     def _snapshot(self, snapshot: Snapshot) -> None:
         state = rooms.decode_state(snapshot.state)
         if self.seq is None:
-            self._base, self.state, self.seq = state, state, snapshot.seq
+            self._base, self.state, self.seq = (snapshot.seq, state), state, snapshot.seq
         elif snapshot.seq != self.seq:
             self.faults.append(f"sequence: after {self.seq} came a snapshot of {snapshot.seq}, not the events between")
             self.events.clear()
-            self._base, self.state, self.seq = state, state, snapshot.seq
+            self._base, self.state, self.seq = (snapshot.seq, state), state, snapshot.seq
         elif self.state is not None and (where := first_difference(self.state, state)):
             self.faults.append(f"a second snapshot of {snapshot.seq} differs from the events up to it: {where}")
 

@@ -102,8 +102,8 @@ async def _play(options: Options, url: str, console: Console) -> Summary:
         seconds=time.perf_counter() - began,
         skill=options.skill,
         speed=options.speed,
-        http_retries=api.retries,
-        http_refusals=api.refused,
+        http_retries=api.tally.retries,
+        http_refusals=api.tally.refused,
     )
 
 

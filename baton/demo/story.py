@@ -32,11 +32,11 @@ class Story:
         events = self._recording.events
         state = self._recording.state
         while state is not None and self._told < len(events):
-            message = frames.decode_frame(events[self._told].frame)
+            event = frames.decode_event(events[self._told].frame)
             self._told += 1
-            if isinstance(message, NumberedEvent) and (line := self._line(message, state)):
-                started = state.started_at or message.at
-                yield Text.assemble((f"{max(0, message.at - started) / 1000:6.1f} s  ", "dim"), line)
+            if line := self._line(event, state):
+                seconds = max(0, event.at - (state.started_at or event.at)) / 1000
+                yield Text.assemble((f"{seconds:6.1f} s  ", "dim"), line)
 
     def _line(self, event: NumberedEvent, state: State) -> Text | None:
         names = {player.player_id: player for player in state.players}

@@ -79,7 +79,7 @@ class Team:
         ]
         self.report = Report(name, count)
         self.phase = "waiting"
-        self._api = api
+        self._api = api.another()
         self._rules = rules
         self._stopwatch = Stopwatch(count, latencies)
         self._made: TeamMade | None = None

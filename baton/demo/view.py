@@ -125,6 +125,6 @@ def results_table(name: str, results: Results) -> RenderableType:
     names = {player.player_id: Text(player.name, style=player.colour) for player in results.players}
     gifts = Table.grid(padding=(0, 1))
     for gift in sorted(results.kept_alive, key=lambda g: -g.points):
-        gave = f"with {gift.points} points in {gift.awards} awards"
+        gave = f"with {gift.points} points in {gift.awards} award{'' if gift.awards == 1 else 's'}"
         gifts.add_row(names[gift.from_player_id], "kept", names[gift.to_player_id], "alive", Text(gave, style="dim"))
     return Group(table, Text(), gifts)

@@ -86,5 +86,14 @@ async def _request_transaction(request: Request) -> AsyncIterator[Transaction]:
         yield transaction
 
 
+async def _request_snapshot(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.database
+    async with database.transaction(snapshot=True) as transaction:
+        yield transaction
+
+
 RequestTransaction = Annotated[Transaction, Depends(_request_transaction, scope="function")]
 """The request's transaction. Function scope: it is committed before the response is sent, not after."""
+
+RequestSnapshot = Annotated[Transaction, Depends(_request_snapshot, scope="function")]
+"""For requests that only read, with more than one statement: they see one and the same state of the database."""

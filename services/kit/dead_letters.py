@@ -39,9 +39,10 @@ class DeadLetters:
         table = self._table
         await transaction.connection.execute(update(table).where(table.c.entry_key == entry_key).values(dead_at=now))
 
-    async def forget(self, transaction: Transaction, entry_key: str) -> None:
-        """Drop the record of an event that has been applied after all."""
-        await transaction.connection.execute(delete(self._table).where(self._table.c.entry_key == entry_key))
+    async def forget(self, transaction: Transaction, entry_key: str) -> bool:
+        """Drop the record of an event that is applied after all; False if somebody else did."""
+        result = await transaction.connection.execute(delete(self._table).where(self._table.c.entry_key == entry_key))
+        return result.rowcount > 0
 
     async def dead(self, transaction: Transaction, limit: int = 100) -> list[tuple[str, bytes]]:
         """Keys and payloads of the events given up, oldest first."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.kit.clock import now_ms
+from services.kit.clock import NOW_MS, now_ms
 from services.kit.database import Transaction
 from services.kit.errors import Problem
 
@@ -54,9 +54,7 @@ class OncePerKey:
         table = self._table
         connection = transaction.connection
         this = (table.c.actor == actor) & (table.c.key == self._key)
-        claim = insert(table).values(
-            actor=actor, key=self._key, request_hash=self._hash, created_at=await now_ms(connection)
-        )
+        claim = insert(table).values(actor=actor, key=self._key, request_hash=self._hash, created_at=NOW_MS)
         claimed = await connection.execute(claim.on_conflict_do_nothing().returning(table.c.key))
         if claimed.first() is None:
             earlier = (await connection.execute(select(table.c.request_hash, table.c.response).where(this))).one()

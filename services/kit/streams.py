@@ -168,10 +168,10 @@ class Consumer:
             outcome = await self._apply(entry.payload)
         except Exception as error:  # noqa: BLE001 (counted by `failed`, which gives up after bounded tries)
             metrics.consume_failures.labels(self._stream).inc()
-            log.warning("consume_failed", stream=self._stream, event=entry.key, error=repr(error))
+            log.warning("consume_failed", stream=self._stream, entry=entry.key, error=repr(error))
             if await self._failed(entry.key, entry.payload, error):
                 metrics.dead_letters.labels(self._stream).inc()
-                log.error("dead_letter", stream=self._stream, event=entry.key, error=repr(error))
+                log.error("dead_letter", stream=self._stream, entry=entry.key, error=repr(error))
                 return True
             self._held.append(entry)
             return False

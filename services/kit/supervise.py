@@ -1,8 +1,8 @@
 """Every background task runs under one supervisor: restarted with backoff, counted, visible in /readyz."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Self
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Self
 
 import structlog
 
@@ -11,6 +11,19 @@ from services.kit import metrics
 log = structlog.get_logger()
 
 STABLE_AFTER_S = 10.0
+
+
+async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    Again and again: redis-py loses a cancellation that comes while it sets up a connection, or (by `asyncio.wait_for`
+    before Python 3.12) at the moment at which what it waits for is done.
+    """
+    running = {task for task in tasks if not task.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=0.2)
 
 
 class Supervisor:
@@ -48,11 +61,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """Cancel all tasks and wait until they have ended."""
-        while running := [task for task in self._tasks.values() if not task.done()]:
-            for task in running:
-                task.cancel()
-            # Again and again: redis-py swallows a cancellation that comes while it sets up a connection.
-            await asyncio.wait(running, timeout=0.2)
+        await stop(self._tasks.values())
         self._tasks.clear()
 
     async def __aenter__(self) -> Self:

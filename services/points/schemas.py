@@ -108,7 +108,7 @@ class PointsView(BaseModel):
 class LedgerEntryView(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
-    entry_id: int
+    id: int = Field(validation_alias="entry_id")
     at: int
     kind: str
     amount: int

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError, ResponseError
 from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
 from contracts.events import RebuildRoom, encode
 from contracts.ids import RoomSeq, SessionId, TeamId
+from services.kit.supervise import stop
 from services.realtime.hub import Position
 
 REBUILD_TIMEOUT_S = 2.0
@@ -100,9 +101,7 @@ class RoomReader:
 
     async def close(self) -> None:
         """Stop waiting for rebuilds."""
-        for task in self._rebuilds.values():
-            task.cancel()
-        await asyncio.gather(*self._rebuilds.values(), return_exceptions=True)
+        await stop(list(self._rebuilds.values()))
 
     async def _read(self, session_id: SessionId, after: RoomSeq | None) -> Reading | None:
         pipeline = self._redis.pipeline(transaction=True)
@@ -142,12 +141,12 @@ class RoomReader:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.xadd(ROOM_REQUESTS, {"e": request}, maxlen=100_000, approximate=True)
         [request_id] = await self._execute(pipeline)
-        try:
-            async with asyncio.timeout(self._rebuild_timeout_s):
-                while not await self._is_handled(request_id):  # noqa: ASYNC110 (what is waited for is not in this process)
-                    await asyncio.sleep(REBUILD_POLL_S)
-        except TimeoutError:
-            return False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._rebuild_timeout_s
+        while not await self._is_handled(request_id):
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(REBUILD_POLL_S)
         return True
 
     async def _is_handled(self, request_id: bytes) -> bool:

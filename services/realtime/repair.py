@@ -6,6 +6,7 @@ import structlog
 
 from contracts.ids import SessionId
 from services.kit import metrics
+from services.kit.supervise import stop
 from services.realtime.hub import Room
 from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
 
@@ -30,10 +31,7 @@ class Repairs:
 
     async def close(self) -> None:
         """Stop all repairs."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(list(self._tasks.values()))
 
     async def _run(self, room: Room) -> None:
         try:

@@ -20,20 +20,24 @@ from baton.ports import any_free
 from baton.servers import Valkey
 from tests.integration.baton.alive import descendants, survivors, wait_until
 
+pytestmark = pytest.mark.timeout(300)
+
 READY = re.compile(r"^Baton is ready: open (http://\S+) ", re.MULTILINE)
 
 
 class System:
     """One run of `python -m baton up`."""
 
-    def __init__(self, folder: Path, *words: str, port: int | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *words: str, port: int | None = None, settings: dict[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.port = port or any_free()
-        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "baton", "up", "--port", str(self.port), *words],
             cwd=ROOT,
-            env={**os.environ, "BATON_DATA_DIR": str(folder), **settings},
+            env={**os.environ, "BATON_DATA_DIR": str(folder), **(settings or {})},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -70,24 +74,29 @@ class System:
         """Ask a service on its own port."""
         return httpx.get(f"http://127.0.0.1:{self.service(name).environ()['BATON_PORT']}{path}", trust_env=False)
 
-    def close(self) -> None:
+    def interrupt(self) -> int:
+        """Press Ctrl-C, so to say, and return the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+    def __enter__(self) -> "System":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(60)
-        finally:
-            self.process.kill()
-            self._output.close()
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            finally:
+                self.process.kill()
+        self._output.close()
 
 
 @pytest.fixture(scope="module")
 def system(server_folder: Path) -> Iterator[System]:
-    """One running system for the tests that leave it running."""
-    system = System(server_folder / "system")
-    try:
+    """One running system for the tests that leave it running, and at the end the one that stops it."""
+    with System(server_folder / "system") as system:
         yield system.wait_until_ready()
-    finally:
-        system.close()
 
 
 def test_all_services_are_ready_when_the_address_is_printed(system: System) -> None:
@@ -110,17 +119,15 @@ def test_each_line_of_the_log_tells_whose_it_is(system: System) -> None:
 
 
 def test_a_second_one_in_the_same_folder_is_told_of_the_first(system: System) -> None:
-    second = System(system.folder)
-    assert second.process.wait(30) == 2
-    assert f"Baton already runs in {system.folder} (process {system.process.pid})" in second.output
-    second.close()
+    with System(system.folder) as second:
+        assert second.process.wait(30) == 2
+        assert f"Baton already runs in {system.folder} (process {system.process.pid})" in second.output
 
 
 def test_a_port_that_is_asked_for_and_used_is_complained_about(system: System, server_folder: Path) -> None:
-    second = System(server_folder / "elsewhere", port=system.port)
-    assert second.process.wait(30) == 2
-    assert f"port {system.port} of 127.0.0.1 is used by another program" in second.output
-    second.close()
+    with System(server_folder / "elsewhere", port=system.port) as second:
+        assert second.process.wait(30) == 2
+        assert f"port {system.port} of 127.0.0.1 is used by another program" in second.output
 
 
 @pytest.mark.parametrize("name", ["puzzle", "points", "realtime"])
@@ -137,42 +144,42 @@ def test_a_killed_service_comes_back(system: System, name: str) -> None:
     wait_until(is_back, 30, f"{name} to be ready again")
 
 
-def test_ctrl_c_stops_everything_and_another_start_finds_the_data(server_folder: Path) -> None:
-    first = System(server_folder / "twice").wait_until_ready()
-    started = descendants(first.process.pid)
+def test_ctrl_c_stops_everything(system: System) -> None:
+    started = descendants(system.process.pid)
     assert len(started) > 10
-    first.process.send_signal(signal.SIGINT)
-    assert first.process.wait(45) == 0, first.output
+    assert system.interrupt() == 0, system.output
     assert survivors(started) == set()
-    assert not (first.folder / "address").exists()
-    first.close()
-    key = (first.folder / "operator-key").read_text()
-    again = System(first.folder).wait_until_ready()
-    assert (first.folder / "operator-key").read_text() == key
-    again.close()
-    assert again.process.returncode == 0
+    assert not (system.folder / "address").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
-def test_a_killed_launcher_leaves_nothing_and_the_next_start_works(server_folder: Path) -> None:
-    first = System(server_folder / "killed").wait_until_ready()
-    started = descendants(first.process.pid)
-    first.process.kill()
-    first.process.wait()
-    wait_until(lambda: not survivors(started), 5, "all processes to be gone")
-    again = System(first.folder, "--fresh").wait_until_ready()
-    assert "was forgotten" in again.output
-    again.close()
-    assert again.process.returncode == 0
+def test_a_killed_launcher_leaves_nothing_and_the_next_start_finds_the_data(server_folder: Path) -> None:
+    folder = server_folder / "killed"
+    with System(folder) as killed:
+        started = descendants(killed.wait_until_ready().process.pid)
+        killed.process.kill()
+        wait_until(lambda: not survivors(started), 5, "all processes to be gone")
+    kept = {name: (folder / name).read_text() for name in ("operator-key", "postgres/password")}
+    with System(folder) as again:
+        again.wait_until_ready()
+        assert {name: (folder / name).read_text() for name in kept} == kept
+        assert again.interrupt() == 0
 
 
-def test_servers_from_outside_are_used_instead(fresh_database_url: str, valkey: Valkey, server_folder: Path) -> None:
-    redis_url = valkey.url_of(5)
+def test_servers_from_outside_are_used_instead_and_a_fresh_start_has_fresh_keys(
+    fresh_database_url: str, valkey: Valkey, server_folder: Path
+) -> None:
+    settings = {
+        "DATABASE_URL": fresh_database_url,
+        "REDIS_URL": valkey.url_of(5),
+        "CELERY_BROKER_URL": valkey.url_of(6),
+    }
     folder = server_folder / "outside"
-    system = System(
-        folder, DATABASE_URL=fresh_database_url, REDIS_URL=redis_url, CELERY_BROKER_URL=valkey.url_of(6)
-    ).wait_until_ready()
-    try:
+    folder.mkdir()
+    (folder / "operator-key").write_text("old")
+    with System(folder, "--fresh", settings=settings) as system:
+        system.wait_until_ready()
+        assert (folder / "operator-key").read_text() != "old"
         assert not (folder / "postgres").exists()
         assert not (folder / "valkey").exists()
         with psycopg.connect(fresh_database_url) as connection:
@@ -181,24 +188,19 @@ def test_servers_from_outside_are_used_instead(fresh_database_url: str, valkey: 
             ).fetchone()
         assert used is not None
         assert used[0] > 0
-        with redis.Redis.from_url(redis_url) as client:
+        with redis.Redis.from_url(settings["REDIS_URL"]) as client:
             assert client.dbsize() > 0
-    finally:
-        system.close()
-    assert system.process.returncode == 0
 
 
 def test_a_service_with_wrong_settings_ends_everything(server_folder: Path) -> None:
-    system = System(server_folder / "wrong", BATON_TOKEN_PUBLIC_KEYS="no key")
-    assert system.process.wait(60) == 1
-    assert "ended with code 78, and is not started again; everything was stopped" in system.output
-    assert "BATON_TOKEN_PUBLIC_KEYS" in system.output
-    system.close()
+    with System(server_folder / "wrong", settings={"BATON_TOKEN_PUBLIC_KEYS": "no key"}) as system:
+        assert system.process.wait(60) == 1
+        assert "ended with code 78, and is not started again; everything was stopped" in system.output
+        assert "BATON_TOKEN_PUBLIC_KEYS" in system.output
 
 
 def test_a_database_that_is_not_there_is_named(server_folder: Path) -> None:
     nowhere = f"postgresql://baton@127.0.0.1:{any_free()}/baton"
-    system = System(server_folder / "nowhere", DATABASE_URL=nowhere)
-    assert system.process.wait(30) == 2
-    assert "cannot start: the migrations failed" in system.output
-    system.close()
+    with System(server_folder / "nowhere", settings={"DATABASE_URL": nowhere}) as system:
+        assert system.process.wait(30) == 2
+        assert "cannot start: the migrations failed" in system.output

@@ -5,87 +5,32 @@ has taken effect (`advance`): so an elimination has its exact instant however la
 the very instant of `zero_at` comes too late. The caller guarantees that all answers given before `at` were applied.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from contracts import rooms
 from contracts.events import PuzzleAnswered, PuzzleAssigned, PuzzleExpired
-from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
-from contracts.puzzles import Verdict
-from contracts.rooms import EndReason, Fact, Rules, Status, VoidReason
+from contracts.ids import PuzzleId
+from contracts.puzzles import PuzzleView, Verdict
+from contracts.rooms import EndReason, Status, VoidReason
+from services.points.domain.lobby import Lobby
 from services.points.domain.rules import points_at, zero_at
-from services.points.domain.seats import ForbiddenMoveError, LedgerEntry, Seat, receiver_of
+from services.points.domain.seats import LedgerEntry, Seat, receiver_of
 
 
 @dataclass(slots=True)
-class Game:
-    """A session. Its methods record what they did in `facts` (for clients) and `entries` (for the ledger)."""
-
-    session_id: SessionId
-    team_id: TeamId
-    team_name: str
-    rules: Rules
-    created_at: int
-    seed: int = 0
-    epoch: str = ""
-    status: Status = Status.LOBBY
-    starts_at: int | None = None
-    started_at: int | None = None
-    ending_at: int | None = None
-    finished_at: int | None = None
-    survival_ms: int | None = None
-    end_reason: EndReason | None = None
-    seq: int = 0
-    settled_at: int = 0
-    puzzle_version: int = 0
-    sent_version: int = 0
-    seats: list[Seat] = field(default_factory=list)
-
-    facts: list[tuple[int, Fact]] = field(default_factory=list)
-    entries: list[LedgerEntry] = field(default_factory=list)
-
-    # --- lobby
-
-    def join(self, player_id: PlayerId, seat: int, name: str, colour: str, at: int) -> None:
-        """Take a seat. The caller has checked that it is free."""
-        self._only_in(Status.LOBBY, "session_in_progress", "Nobody joins after the start.")
-        if len(self.seats) >= self.rules.seats:
-            raise ForbiddenMoveError("team_full", f"All {self.rules.seats} seats are taken.")
-        self.seats.append(Seat(player_id, seat, name, colour))
-        self.seats.sort(key=lambda s: s.seat)
-        self._tell(at, rooms.PlayerJoined(player_id=player_id, seat=seat, name=name, colour=colour))
-
-    def leave(self, player_id: PlayerId, at: int) -> None:
-        """Give the seat back."""
-        self._only_in(Status.LOBBY, "session_in_progress", "Nobody leaves after the start.")
-        self.seats.remove(self.seat_of(player_id))
-        self._tell(at, rooms.PlayerLeft(player_id=player_id))
-
-    def set_ready(self, player_id: PlayerId, ready: bool, at: int) -> None:
-        """Say that a player is ready, or not after all."""
-        self._only_in(Status.LOBBY, "session_not_in_lobby", "The session has left the lobby.")
-        seat = self.seat_of(player_id)
-        if seat.ready != ready:
-            seat.ready = ready
-            self._tell(at, rooms.PlayerReady(player_id=player_id, ready=ready))
-
-    def start(self, at: int) -> None:
-        """Begin the countdown."""
-        self._only_in(Status.LOBBY, "session_not_in_lobby", "The session was started already.")
-        if not self.seats:
-            raise ForbiddenMoveError("no_players", "A game needs at least one player.")
-        self.status = Status.COUNTDOWN
-        self.starts_at = at + self.rules.countdown_ms
-        self._tell(at, rooms.SessionCountdown(starts_at=self.starts_at))
+class Game(Lobby):
+    """A session from its countdown to its end."""
 
     def end(self, at: int, reason: EndReason = EndReason.ENDED_BY_HOST) -> None:
         """Finish early. A running game ends at `at`, once all answers given before have been applied."""
+        at = max(at, self.settled_at)
+        if self.status is Status.COUNTDOWN and self.starts_at is not None and self.starts_at <= at:
+            self.advance(self.starts_at)  # it is running, and nobody has noticed yet
         if self.status is Status.ACTIVE:
             self.ending_at = at if self.ending_at is None else self.ending_at
         elif self.status is not Status.FINISHED:
             self._finish(at, reason)
-
-    # --- the game
 
     def advance(self, until: int) -> None:
         """Let everything that is due until `until` take effect: the start, eliminations, the end."""
@@ -116,11 +61,11 @@ class Game:
                 self._enter_void(seat, event.closed.puzzle_id, at, reason)
         elif playing and isinstance(event, PuzzleExpired):
             seat.expired += 1
-            seat.puzzle = event.next
-            self._tell(at, rooms.PuzzleExpired(player_id=seat.player_id, closed=event.closed, next=event.next))
+            seat.puzzle = _newest(seat, event.next)
+            self._tell(at, rooms.PuzzleExpired(player_id=seat.player_id, closed=event.closed, next=seat.puzzle))
         elif playing and isinstance(event, PuzzleAssigned):
-            seat.puzzle = event.puzzle
-            self._tell(at, rooms.PuzzleAssigned(player_id=seat.player_id, puzzle=event.puzzle))
+            seat.puzzle = _newest(seat, event.puzzle)
+            self._tell(at, rooms.PuzzleAssigned(player_id=seat.player_id, puzzle=seat.puzzle))
         self.advance(at)
 
     def tick(self, at: int, ticks: int, run_id: UUID) -> None:
@@ -138,15 +83,6 @@ class Game:
         self._tell(at, rooms.PointsTicked(ticks=ticks, amount=ticks * self.rules.decay, players=told))
         self.advance(at)
 
-    # --- what follows from it
-
-    def seat_of(self, player_id: PlayerId) -> Seat:
-        """The player's seat. Raises ForbiddenMoveError `player_not_in_session`."""
-        for seat in self.seats:
-            if seat.player_id == player_id:
-                return seat
-        raise ForbiddenMoveError("player_not_in_session", "This player has no seat in this session.")
-
     @property
     def due_at(self) -> int | None:
         """The next instant at which time alone changes something."""
@@ -160,13 +96,6 @@ class Game:
     def _still_in(self) -> list[Seat]:
         return [seat for seat in self.seats if seat.is_in]
 
-    def _only_in(self, status: Status, code: str, message: str) -> None:
-        if self.status is not status:
-            raise ForbiddenMoveError(code, message)
-
-    def _tell(self, at: int, fact: Fact) -> None:
-        self.facts.append((at, fact))
-
     def _begin(self, at: int) -> None:
         self.status = Status.ACTIVE
         self.started_at = at
@@ -179,15 +108,15 @@ class Game:
         self._tell(at, rooms.SessionStarted(started_at=at, base=base, zero_at=zero))
 
     def _answer(self, solver: Seat, event: PuzzleAnswered, at: int) -> None:
-        solver.puzzle = event.next
+        solver.puzzle = _newest(solver, event.next)
         puzzle_id = event.closed.puzzle_id
         if event.closed.verdict is Verdict.SOLVED:
             solver.solved += 1
-            self._tell(at, rooms.PuzzleSolved(player_id=solver.player_id, closed=event.closed, next=event.next))
+            self._tell(at, rooms.PuzzleSolved(player_id=solver.player_id, closed=event.closed, next=solver.puzzle))
             self._award(solver, puzzle_id, at)
             return
         solver.failed += 1
-        self._tell(at, rooms.PuzzleFailed(player_id=solver.player_id, closed=event.closed, next=event.next))
+        self._tell(at, rooms.PuzzleFailed(player_id=solver.player_id, closed=event.closed, next=solver.puzzle))
         if self.rules.penalty > 0:
             taken = self._take(solver, self.rules.penalty, at)
             key = f"penalty:{self.session_id}:{puzzle_id}"
@@ -252,3 +181,8 @@ class Game:
             seat.puzzle = None
         finished = rooms.SessionFinished(finished_at=at, survival_ms=self.survival_ms, reason=reason)
         self._tell(at, finished)
+
+
+def _newest(seat: Seat, dealt: PuzzleView) -> PuzzleView:
+    """The seat's open puzzle after `dealt`: an event that was given up and is retried comes after later ones."""
+    return seat.puzzle if seat.puzzle is not None and seat.puzzle.opened_at > dealt.opened_at else dealt

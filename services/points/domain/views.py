@@ -47,13 +47,18 @@ def public_state(game: Game) -> State:
 
 
 def points_of(game: Game, seat: Seat, at: int) -> int:
-    """A player's points at `at`; before the start what they will begin with, at the end what they ended with."""
-    if game.started_at is None:
-        return game.rules.start_points if game.status is not Status.FINISHED else 0
+    """A player's points at `at`; before the start what they will begin with, after the end what they ended with."""
+    if game.status is Status.FINISHED and game.started_at is None:
+        return 0
+    base, began_at = seat.base, game.started_at
+    if began_at is None:
+        base, began_at = game.rules.start_points, game.starts_at
+    at = min(instant for instant in (at, game.ending_at, game.finished_at) if instant is not None)
+    if began_at is None or at < began_at:
+        return game.rules.start_points
     if seat.eliminated_at is not None or (seat.zero_at is not None and seat.zero_at <= at):
         return 0
-    end = at if game.finished_at is None else min(at, game.finished_at)
-    return points_at(game.rules, game.started_at, seat.base, end)
+    return points_at(game.rules, began_at, base, at)
 
 
 def tick(game: Game, at: int) -> Tick | None:

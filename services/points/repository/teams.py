@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.ids import PlayerId, SessionId, TeamId
@@ -45,9 +45,10 @@ async def find_players(transaction: Transaction, team_id: TeamId) -> Sequence[Ro
     return (await transaction.connection.execute(statement)).all()
 
 
-async def insert_player(transaction: Transaction, player: dict[str, Any]) -> None:
-    """Store a new member. The caller holds the team's lock and has checked seat and name."""
-    await transaction.connection.execute(insert(_players), [player])
+async def insert_player(transaction: Transaction, player: dict[str, Any]) -> bool:
+    """Store a new member; False if the name is taken. The caller holds the team's lock and has chosen a free seat."""
+    statement = upsert(_players).values(player).on_conflict_do_nothing().returning(_players.c.player_id)
+    return (await transaction.connection.execute(statement)).first() is not None
 
 
 async def delete_player(transaction: Transaction, player_id: PlayerId) -> None:

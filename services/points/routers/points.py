@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.ids import SessionId, TeamId
-from services.kit.database import RequestTransaction, Transaction
+from services.kit.database import RequestSnapshot, RequestTransaction, Transaction
 from services.kit.idempotency import Once
 from services.kit.tokens import Caller, Identity
 from services.points.domain.views import points_of
@@ -47,13 +47,13 @@ async def _points(transaction: Transaction, session_id: SessionId, caller: Ident
 
 
 @router.get("/sessions/{session_id}/points")
-async def session_points(session_id: UUID, caller: Caller, transaction: RequestTransaction) -> PointsView:
+async def session_points(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> PointsView:
     """Everybody's points in a session at this moment."""
     return await _points(transaction, SessionId(session_id), caller)
 
 
 @router.get("/teams/{team_id}/points")
-async def team_points(team_id: UUID, caller: Caller, transaction: RequestTransaction) -> PointsView:
+async def team_points(team_id: UUID, caller: Caller, transaction: RequestSnapshot) -> PointsView:
     """Everybody's points in the team's newest session at this moment."""
     of_team(caller, TeamId(team_id))
     session_id = await reading.latest_of_team(transaction, TeamId(team_id))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from contracts.ids import SessionId
 from services.kit.clock import now_ms
-from services.kit.database import RequestTransaction, Transaction
+from services.kit.database import RequestSnapshot, RequestTransaction, Transaction
 from services.kit.idempotency import Once
 from services.kit.settings import split
 from services.kit.tokens import Caller, Identity, Role
@@ -65,7 +65,7 @@ async def open_session(
 
 
 @router.get("/sessions/{session_id}")
-async def get_session(session_id: UUID, caller: Caller, transaction: RequestTransaction) -> SessionView:
+async def get_session(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> SessionView:
     """The session's public state, the same as a gateway's snapshot."""
     game = await games.get(transaction, SessionId(session_id))
     of_team(caller, game.team_id)
@@ -103,7 +103,7 @@ async def end_session(session_id: UUID, caller: Caller, transaction: RequestTran
 
 
 @router.get("/sessions/{session_id}/results")
-async def get_results(session_id: UUID, caller: Caller, transaction: RequestTransaction) -> ResultsView:
+async def get_results(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> ResultsView:
     """What a finished session amounts to: time, puzzles, and who kept whom alive."""
     game = await games.get(transaction, SessionId(session_id))
     of_team(caller, game.team_id)

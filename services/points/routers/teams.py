@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path, Request
 
 from contracts.ids import PlayerId, TeamId
-from services.kit.database import RequestTransaction
+from services.kit.database import RequestSnapshot, RequestTransaction
 from services.kit.idempotency import Once
 from services.kit.tokens import Caller, Role, Signer
 from services.points import errors
@@ -73,7 +73,7 @@ async def watch_team(code: Code, request: Request, transaction: RequestTransacti
 
 
 @router.get("/teams/{team_id}")
-async def get_team(team_id: UUID, caller: Caller, transaction: RequestTransaction) -> TeamView:
+async def get_team(team_id: UUID, caller: Caller, transaction: RequestSnapshot) -> TeamView:
     """The team, its players, and its unfinished session."""
     of_team(caller, TeamId(team_id))
     return TeamView.model_validate(await teams.get(transaction, TeamId(team_id)))

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from contracts import rooms
 from contracts.ids import PlayerId, SessionId, TeamId
-from contracts.rooms import EndReason
+from contracts.rooms import EndReason, Status
 from services.kit.clock import now_ms
 from services.kit.database import Transaction
 from services.points import errors
@@ -88,7 +88,7 @@ async def close_abandoned(transaction: Transaction, older_than_ms: int, limit: i
     closed = 0
     for session_id in await due.old_lobbies(transaction, now - older_than_ms, limit):
         game = await repository.lock_game_unless_held(transaction, session_id)
-        if game is not None:
+        if game is not None and game.status is Status.LOBBY:
             game.end(now, EndReason.ABANDONED)
             await games.keep(transaction, game)
             closed += 1

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
+import structlog
+
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.clock import now_ms
@@ -12,6 +14,8 @@ from services.points.repository import due as due_repository
 from services.points.repository import games as repository
 from services.points.repository import ledger
 from services.points.service import games
+
+log = structlog.get_logger()
 
 
 class Due(NamedTuple):
@@ -35,11 +39,7 @@ async def begin_due(database: Database, limit: int = 500) -> int:
     """Begin the sessions whose countdown is over. Nothing was answered before, so nobody need be asked."""
     async with database.transaction() as transaction:
         starting = await due_repository.due_countdowns(transaction, await now_ms(transaction.connection), limit)
-    begun = 0
-    for session_id, starts_at in starting:
-        async with database.transaction() as transaction:
-            begun += await settle(transaction, session_id, starts_at, 0)
-    return begun
+    return await _settle_each(database, [(session_id, starts_at, 0) for session_id, starts_at in starting])
 
 
 async def find_due(database: Database, limit: int = 500) -> Due:
@@ -52,16 +52,30 @@ async def find_due(database: Database, limit: int = 500) -> Due:
 
 
 async def settle_all(database: Database, due: Due, positions: Mapping[SessionId, Position]) -> int:
-    """Settle each of the sessions in a transaction of its own. Returns how many were.
+    """Settle each of the sessions. Returns how many were.
 
     A session that the puzzle service has not heard of yet has no answers, so it may be settled up to `due.now`.
     """
+    found = [(session_id, positions.get(session_id)) for session_id in due.session_ids]
+    return await _settle_each(
+        database,
+        [(s, due.now, 0) if position is None else (s, position.now, position.version) for s, position in found],
+    )
+
+
+async def _settle_each(database: Database, sessions: Sequence[tuple[SessionId, int, int]]) -> int:
+    """Each in a transaction of its own. One that fails does not stop the others; failures are raised at the end."""
     settled = 0
-    for session_id in due.session_ids:
-        position = positions.get(session_id)
-        until, version = (due.now, 0) if position is None else (position.now, position.version)
-        async with database.transaction() as transaction:
-            settled += await settle(transaction, session_id, until, version)
+    failures: list[Exception] = []
+    for session_id, until, version in sessions:
+        try:
+            async with database.transaction() as transaction:
+                settled += await settle(transaction, session_id, until, version)
+        except Exception as error:  # noqa: BLE001 (raised below, after the other sessions had their turn)
+            log.error("settle_failed", session_id=str(session_id), error=repr(error))
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {len(sessions)} sessions could not be settled", failures)
     return settled
 
 

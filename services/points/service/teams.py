@@ -98,7 +98,7 @@ async def join(transaction: Transaction, code: str, name: str, colour: str | Non
     if game is not None:
         with games.moves():
             game.join(member.player_id, seat, name, member.colour, at)
-    await teams.insert_player(
+    stored = await teams.insert_player(
         transaction,
         {
             "player_id": member.player_id,
@@ -109,6 +109,8 @@ async def join(transaction: Transaction, code: str, name: str, colour: str | Non
             "joined_at": at,
         },
     )
+    if not stored:  # the database's rules of upper and lower case are not quite Python's
+        raise errors.name_taken()
     if game is not None:
         await games.keep(transaction, game)
     return Team(team_id, row.name, row.code, [*members, member], None if game is None else game.session_id), member

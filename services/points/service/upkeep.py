@@ -34,11 +34,12 @@ async def retry_dead_letters(database: Database, limit: int = 100) -> int:
     for key, payload in dead:
         try:
             async with database.transaction() as transaction:
+                if not await dead_letters.forget(transaction, key):
+                    continue  # somebody else is at it
                 await answers.apply(transaction, decode_puzzle_event(payload), retried=True)
-                await dead_letters.forget(transaction, key)
             applied += 1
         except TRANSIENT:
             raise
         except Exception as error:  # noqa: BLE001 (it stays where it is; the next one may do better)
-            log.warning("dead_letter_failed_again", event=key, error=repr(error))
+            log.warning("dead_letter_failed_again", entry=key, error=repr(error))
     return applied

@@ -19,14 +19,16 @@ def _puzzle(row: Row[Any]) -> Puzzle:
     return Puzzle(**{**fields, "status": PuzzleStatus(fields["status"])})
 
 
+_LOOK = (
+    select(*_COLUMNS, players.c.eliminated_at, NOW_MS.label("now"))
+    .join(players, (players.c.session_id == puzzles.c.session_id) & (players.c.player_id == puzzles.c.player_id))
+    .where(puzzles.c.puzzle_id == bindparam("puzzle_id"))
+)
+
+
 async def look(transaction: Transaction, puzzle_id: PuzzleId) -> tuple[Puzzle, int | None, int]:
     """A puzzle, when its player was put out, and the time. Only after its session was locked."""
-    statement = (
-        select(*_COLUMNS, players.c.eliminated_at, NOW_MS.label("now"))
-        .join(players, (players.c.session_id == puzzles.c.session_id) & (players.c.player_id == puzzles.c.player_id))
-        .where(puzzles.c.puzzle_id == puzzle_id)
-    )
-    row = (await transaction.connection.execute(statement)).one()
+    row = (await transaction.connection.execute(_LOOK, {"puzzle_id": puzzle_id})).one()
     fields = row._asdict()
     out_at, now = fields.pop("eliminated_at"), fields.pop("now")
     return Puzzle(**{**fields, "status": PuzzleStatus(fields["status"])}), out_at, now

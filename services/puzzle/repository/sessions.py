@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, func, insert, select, update
 
 from contracts.events import SessionCountdown
 from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
@@ -25,49 +25,51 @@ def _session(row: Row[Any]) -> Session:
     return Session(**{**fields, "status": Status(fields["status"])})
 
 
-async def lock(transaction: Transaction, session_id: SessionId, *, skip_locked: bool = False) -> Session | None:
-    """The session, its row locked until the end of the transaction.
+_newest = (
+    select(sessions.c.session_id, sessions.c.team_id)
+    .join(players, players.c.session_id == sessions.c.session_id)
+    .where(players.c.player_id == bindparam("player_id"))
+    .order_by(sessions.c.starts_at.desc(), sessions.c.session_id)
+    .limit(1)
+)
+_of_player = _newest.with_only_columns(sessions.c.session_id).scalar_subquery()
+_of_puzzle = select(puzzles.c.session_id).where(puzzles.c.puzzle_id == bindparam("puzzle_id")).scalar_subquery()
 
-    With `skip_locked`, None also while somebody else holds the lock.
-    """
-    statement = select(*_COLUMNS).where(sessions.c.session_id == session_id)
-    row = (await transaction.connection.execute(statement.with_for_update(skip_locked=skip_locked))).first()
+_find = select(*_COLUMNS).where(sessions.c.session_id == bindparam("session_id"))
+_LOCK = _find.with_for_update()
+_LOCK_UNLESS_HELD = _find.with_for_update(skip_locked=True)
+_LOCK_BY_PUZZLE = select(*_COLUMNS).where(sessions.c.session_id == _of_puzzle).with_for_update()
+_LOCK_BY_PLAYER = select(*_COLUMNS).where(sessions.c.session_id == _of_player).with_for_update()
+
+
+async def _first(transaction: Transaction, statement: Select[Any], **parameters: object) -> Session | None:
+    row = (await transaction.connection.execute(statement, parameters)).first()
     return None if row is None else _session(row)
+
+
+async def lock(transaction: Transaction, session_id: SessionId) -> Session | None:
+    """The session, its row locked until the end of the transaction."""
+    return await _first(transaction, _LOCK, session_id=session_id)
+
+
+async def lock_unless_held(transaction: Transaction, session_id: SessionId) -> Session | None:
+    """The session, locked; None also where somebody else holds it at the moment."""
+    return await _first(transaction, _LOCK_UNLESS_HELD, session_id=session_id)
 
 
 async def lock_by_puzzle(transaction: Transaction, puzzle_id: PuzzleId) -> Session | None:
     """The session that the puzzle belongs to, locked."""
-    of_puzzle = select(puzzles.c.session_id).where(puzzles.c.puzzle_id == puzzle_id).scalar_subquery()
-    row = (
-        await transaction.connection.execute(
-            select(*_COLUMNS).where(sessions.c.session_id == of_puzzle).with_for_update()
-        )
-    ).first()
-    return None if row is None else _session(row)
+    return await _first(transaction, _LOCK_BY_PUZZLE, puzzle_id=puzzle_id)
 
 
 async def lock_by_player(transaction: Transaction, player_id: PlayerId) -> Session | None:
     """The newest session of a player, locked."""
-    newest = _newest(player_id).with_only_columns(sessions.c.session_id).scalar_subquery()
-    row = (
-        await transaction.connection.execute(select(*_COLUMNS).where(sessions.c.session_id == newest).with_for_update())
-    ).first()
-    return None if row is None else _session(row)
-
-
-def _newest(player_id: PlayerId) -> Select[SessionId, TeamId]:
-    return (
-        select(sessions.c.session_id, sessions.c.team_id)
-        .join(players, players.c.session_id == sessions.c.session_id)
-        .where(players.c.player_id == player_id)
-        .order_by(sessions.c.starts_at.desc(), sessions.c.session_id)
-        .limit(1)
-    )
+    return await _first(transaction, _LOCK_BY_PLAYER, player_id=player_id)
 
 
 async def newest_session(transaction: Transaction, player_id: PlayerId) -> tuple[SessionId, TeamId] | None:
     """Id and team of the newest session of a player."""
-    row = (await transaction.connection.execute(_newest(player_id))).first()
+    row = (await transaction.connection.execute(_newest, {"player_id": player_id})).first()
     return None if row is None else (row.session_id, row.team_id)
 
 

@@ -47,5 +47,5 @@ async def retry_dead_letters(database: Database, types: Registry, limit: int = 1
         except TRANSIENT:
             raise
         except Exception as error:  # noqa: BLE001 (it stays where it is; the next one may do better)
-            log.warning("dead_letter_failed_again", event=key, error=repr(error))
+            log.warning("dead_letter_failed_again", entry=key, error=repr(error))
     return applied

@@ -58,7 +58,7 @@ async def expire_due(database: Database, types: Registry, limit: int = 200) -> i
 
 
 async def _expire_session(transaction: Transaction, types: Registry, session_id: SessionId) -> int:
-    session = await sessions.lock(transaction, session_id, skip_locked=True)
+    session = await sessions.lock_unless_held(transaction, session_id)
     if session is None or session.status is not Status.ACTIVE:
         return 0
     at = domain.instant(session, await now_ms(transaction.connection))

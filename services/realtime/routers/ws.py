@@ -10,6 +10,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from contracts.ids import SessionId
 from services.kit import metrics
+from services.kit.supervise import stop
 from services.kit.tokens import Verifier
 from services.realtime import auth
 from services.realtime.close_codes import Close, Refused
@@ -40,6 +41,7 @@ class _ClientSocket:
         try:
             await self._websocket.send(message)
         except (WebSocketDisconnect, RuntimeError) as error:
+            # RuntimeError: the server has closed the socket by itself, for a missing pong or a broken protocol.
             raise SocketGoneError from error
 
     async def receive(self) -> str | bytes:
@@ -71,8 +73,7 @@ class Visits:
             try:
                 await connection.write()
             finally:
-                reading.cancel()
-                await asyncio.wait([reading])
+                await stop([reading])
 
     async def _read(self, connection: Connection, socket: _ClientSocket, websocket: WebSocket, session_id: str) -> None:
         room: Room | None = None

@@ -14,10 +14,10 @@ import { mountLobby } from "./screens/lobby.js";
 import { mountResults } from "./screens/results.js";
 import { mountWaiting } from "./screens/waiting.js";
 import { codeInAddress, dropSeat, loadSeat, saveSeat, showCode } from "./seats.js";
-import { playerOf } from "./state.js";
 import { explain, explainClose, seatIsLost, secondsLeft } from "./words.js";
 
 const TICK_MS = 100;
+const REMOVED = "You are no longer in this team.";
 const SCREENS = { lobby: mountLobby, countdown: mountLobby, active: mountGame, finished: mountResults };
 
 const stage = document.getElementById("screen");
@@ -61,17 +61,21 @@ function leave(seat, message = "") {
   goHome(message);
 }
 
-/** Take a seat: to the team's unfinished session, else to the last one seen here, else wait for one. */
-async function enter(seat) {
+/** Take a seat that was just given: into the team's session, or wait for one. */
+function enter(seat) {
   showCode(seat.code);
+  if (seat.session_id) goTo(seat, seat.session_id);
+  else show(mountWaiting, contextOf(seat));
+}
+
+/** Take the seat this tab had before: in the team's unfinished session, else in the last one seen here. */
+async function resume(seat) {
   const team = await api.readTeam(seat.team_id, seat.token);
-  if (seat.player_id && !team.players.some((player) => player.player_id === seat.player_id)) {
-    leave(seat, "You are no longer in this team.");
+  if (seat.player_id && !hasSeat(team, seat)) {
+    leave(seat, REMOVED);
     return;
   }
-  const sessionId = team.session_id ?? seat.session_id;
-  if (sessionId) goTo(seat, sessionId);
-  else show(mountWaiting, contextOf(seat));
+  enter({ ...seat, session_id: team.session_id ?? seat.session_id });
 }
 
 const contextOf = (seat) => ({
@@ -96,11 +100,22 @@ function goTo(seat, sessionId) {
   room.open();
 }
 
+/** Leave where the team says that the seat is gone. A snapshot without it proves nothing: it may be older than the seat. */
+async function checkSeat(seat) {
+  const team = await api
+    .readTeam(seat.team_id, seat.token)
+    .catch((error) => console.warn("cannot ask the team", error));
+  if (team && !hasSeat(team, seat) && room?.sessionId === seat.session_id) leave(seat, REMOVED);
+}
+
+const hasSeat = (team, seat) => team.players.some((player) => player.player_id === seat.player_id);
+
 function changed(seat, state, event) {
-  if (seat.player_id && playerOf(state, seat.player_id) === null && !state.finished_at) {
-    leave(seat, "You are no longer in this team.");
+  if (event?.type === "player.left" && event.data.player_id === seat.player_id) {
+    leave(seat, REMOVED);
     return;
   }
+  if (event === null && seat.player_id && !hasSeat(state, seat) && state.status !== "finished") checkSeat(seat);
   const fitting = SCREENS[state.status];
   if (fitting !== shown) show(fitting, contextOf(seat));
   else screen.update(state, event);
@@ -138,7 +153,7 @@ async function start() {
     const seat = code === "" ? null : loadSeat(code);
     if (seat === null) goHome();
     else
-      await enter(seat).catch((error) => {
+      await resume(seat).catch((error) => {
         if (!(error instanceof Problem) || error.status >= 500) throw error;
         leave(seat, `${explain(error)} Join again.`);
       });

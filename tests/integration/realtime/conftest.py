@@ -52,8 +52,8 @@ def serving(settings: RealtimeSettings) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def gateway_url(redis_url: str) -> Iterator[str]:
-    """A gateway with the default settings but a short time to join."""
-    with serving(RealtimeSettings(redis_url=redis_url, join_timeout_s=0.5)) as url:
+    """A gateway with the default settings."""
+    with serving(RealtimeSettings(redis_url=redis_url)) as url:
         yield url
 
 
@@ -61,9 +61,7 @@ def gateway_url(redis_url: str) -> Iterator[str]:
 def new_gateway(redis_url: str) -> Iterator[Callable[..., str]]:
     """Starts one more gateway with these settings, and returns its address."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(
-            serving(RealtimeSettings(**({"redis_url": redis_url} | settings)))
-        )
+        yield lambda **settings: stack.enter_context(serving(RealtimeSettings(**({"redis_url": redis_url} | settings))))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from contracts.puzzles import PuzzleView
 from contracts.rooms import Fact, Player, PuzzleAssigned, Rules, SessionCreated, State, Status
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import Consumer, Outcome
+from services.kit.supervise import stop
 
 EPOCH = "an-epoch"
 
@@ -67,6 +68,7 @@ class Points:
         self.rooms = Rooms(redis)
         self.sessions: dict[SessionId, Session] = {}
         self.rebuilt: list[SessionId] = []
+        self.rebuilding = asyncio.Event()
 
     async def open(self, events: int = 0) -> Session:
         """A session whose room exists, with so many events after its creation."""
@@ -88,6 +90,13 @@ class Points:
         await self.tell(session, since=seq - 1)
         return seq
 
+    async def happen_after_loss(self, session: Session) -> RoomSeq:
+        """Something happens; a room that is behind is told everything, as points does it."""
+        seq = session.deal()
+        if await self.rooms.tell([self._publication(session, seq - 1, session.frames[seq - 1 :])]):
+            await self.rooms.tell([self._publication(session, 0, session.frames, rebuild=True)])
+        return seq
+
     async def happen_unheard(self, session: Session) -> RoomSeq:
         """Something happens, and the room has it, but the message is lost on its way to the gateways."""
         seq = session.deal()
@@ -107,14 +116,14 @@ class Points:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await stop([task])
 
     async def _rebuild(self, payload: bytes) -> Outcome:
         session_id = decode_rebuild_room(payload).session_id
         if session := self.sessions.get(session_id):
             await self.rooms.tell([self._publication(session, 0, session.frames, rebuild=True)])
             self.rebuilt.append(session_id)
+            self.rebuilding.set()
         return Outcome.DONE
 
     async def _failed(self, _key: str, _payload: bytes, error: Exception) -> bool:

@@ -1,5 +1,7 @@
 """Sockets from the handshake to the close, on a real server."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -46,9 +48,9 @@ async def test_the_token_may_travel_in_the_list_of_subprotocols(gateway_url: str
         assert b'"welcome"' in str(await receive(socket)).encode()
 
 
-async def test_who_does_not_join_in_time_is_closed(gateway_url: str, points: Points) -> None:
+async def test_who_does_not_join_in_time_is_closed(new_gateway: Callable[..., str], points: Points) -> None:
     session = await points.open()
-    async with dial(gateway_url, session.id) as socket:
+    async with dial(new_gateway(join_timeout_s=0.2), session.id) as socket:
         assert await closed(socket) == (4500, "join_timeout")
 
 
@@ -105,7 +107,7 @@ async def test_a_ping_is_answered_with_its_id(gateway_url: str, points: Points) 
 async def test_broken_frames_are_told_so_and_the_fifth_closes(gateway_url: str, points: Points) -> None:
     session = await points.open()
     async with join(gateway_url, session) as client:
-        broken = ["{", '"text"', '{"type": "cheat"}', b"\xff\xfe", '{"type": "join", "token": "x"}']
+        broken: list[str | bytes] = ["{", '"text"', '{"type": "cheat"}', b"\xff\xfe", '{"type": "join", "token": "x"}']
         for frame in broken:
             await client.socket.send(frame)
             assert '"bad_frame"' in str(await receive(client.socket))

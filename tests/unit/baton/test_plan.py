@@ -58,11 +58,14 @@ def test_the_public_half_is_the_one_that_services_compute() -> None:
     assert public_key_of(DEVELOPMENT_PRIVATE_KEY) == verifiers_public_key_of(DEVELOPMENT_PRIVATE_KEY)
 
 
-def test_the_gateway_has_no_database_and_no_operators_key(plan: Plan) -> None:
+def test_only_points_knows_the_operators_key(plan: Plan) -> None:
+    assert [c.name for c in commands(plan, {}) if "BATON_OPERATOR_KEY" in c.environment] == ["points"]
+
+
+def test_the_gateway_has_no_database(plan: Plan) -> None:
     surroundings = {"DATABASE_URL": "postgresql://elsewhere/x"}
     realtime = by_name(plan, surroundings)["realtime"].environment
     assert "DATABASE_URL" not in realtime
-    assert "BATON_OPERATOR_KEY" not in realtime
     assert by_name(plan, surroundings)["points"].environment["DATABASE_URL"] == plan.database_url
 
 
@@ -103,6 +106,13 @@ def test_an_empty_setting_counts_as_not_set(plan: Plan) -> None:
 )
 def test_the_address_to_open_can_be_opened(plan: Plan, host: str, address: str) -> None:
     assert replace(plan, host=host).address == address
+
+
+def test_a_worker_whose_log_says_little_is_still_known_to_be_ready(plan: Plan) -> None:
+    quiet = by_name(plan, {"BATON_LOG_LEVEL": "WARNING"})
+    assert quiet["worker"].ready_ping is not None
+    assert quiet["beat"].ready_line is None
+    assert by_name(plan)["beat"].ready_line is not None
 
 
 def test_secrets_are_made_once_and_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ import { eachFrame, h, say } from "../dom.js";
 import { disc } from "./colours.js";
 
 export const title = "Concentration";
-export const task =
-  "One pair matches: its word names its circle's colour. Take it when it comes, or afterwards by its number.";
+export const task = "In one of ten pairs the word names the circle's colour. Which one?";
 
 export function mount(element, puzzle, submit, serverNow) {
   const { pairs, pair_ms: pairMs } = puzzle.view;

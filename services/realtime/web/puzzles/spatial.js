@@ -5,7 +5,7 @@ import { drawField, readShades } from "./field.js";
 import { Walk } from "./walk.js";
 
 export const title = "Spatial";
-export const task = "Bring the square to the goal through the moving gaps: drag it, or use the arrow keys.";
+export const task = "Drag the square to the goal, through the gaps. Arrow keys work too.";
 
 const KEYS = {
   ArrowLeft: [-1, 0],

@@ -7,6 +7,7 @@ import { puzzlePanel } from "../game/panel.js";
 import { isOut, playerOf, receiverOf } from "../state.js";
 import { clockText, count, explain, tell } from "../words.js";
 
+const WATCHING = "The cards show how many points everybody has, how long they last, and what each is solving.";
 const OUTCOMES = new Set(["puzzle.solved", "puzzle.failed", "puzzle.expired"]);
 
 /** See main.js for what a screen is. */
@@ -35,7 +36,7 @@ export function mountGame(element, { api, seat, room }) {
     if (self === null || isOut(self)) {
       panel.show(null);
       say(out.firstChild, self === null ? "You are watching" : "You are out");
-      say(out.lastChild, self === null ? "" : "Your team plays on: every point they give each other counts.");
+      say(out.lastChild, self === null ? WATCHING : "Your team plays on: every point they give each other counts.");
       say(hint, "");
       return;
     }

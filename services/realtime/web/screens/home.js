@@ -5,6 +5,8 @@ import { field, form, h } from "../dom.js";
 import { saveSeat } from "../seats.js";
 import { explain } from "../words.js";
 
+/** What is asked for where nothing of a code is left: no team has it, and the server says so. */
+const NO_CODE = "0";
 const COLOURS = ["#e4572e", "#2e86ab", "#3a9d5d", "#a154c9", "#c98a00", "#d1478a", "#0f9d9d", "#6b7a8f"];
 
 const LABELS = {
@@ -37,21 +39,25 @@ function filled(...fields) {
   return empty.length === 0;
 }
 
-/** Show a refusal beside the field it is about. Fields by the names the API has for them. */
+const UNITS = { interval_ms: " milliseconds" };
+
+/** What a refused rule or field may be, without its name in the API. */
+function demand(error, name) {
+  if (error.more.errors?.[0]?.message.includes("pattern")) return "Some of these characters cannot be used.";
+  const words = error.more.errors?.[0]?.message ?? error.message.slice(error.message.indexOf(":") + 1).trim();
+  return `${words[0].toUpperCase()}${words.slice(1)}${UNITS[name] ?? ""}.`;
+}
+
+/** Show a refusal beside the field it is about. `fields` by the names the API has for them. */
 function refuseBy(fields) {
+  const about = { team_not_found: "code", name_taken: "name" };
   return (error) => {
     if (!(error instanceof Problem)) return false;
-    const named = error.code === "team_not_found" ? "code" : error.code === "name_taken" ? "player" : error.more.field;
-    const found =
-      fields[named] ??
-      fields[
-        String(error.more.errors?.[0]?.field ?? "")
-          .split(".")
-          .pop()
-      ];
-    if (!found) return false;
-    found.fail(error.code === "invalid_rules" || error.code === "invalid_request" ? error.message : explain(error));
-    found.input.focus();
+    const path = error.more.field ?? error.more.errors?.[0]?.field ?? "";
+    const name = about[error.code] ?? path.split(".").pop();
+    if (!Object.hasOwn(fields, name)) return false;
+    fields[name].fail(Object.hasOwn(about, error.code) ? explain(error) : demand(error, name));
+    fields[name].input.focus();
     return true;
   };
 }
@@ -96,7 +102,7 @@ function newTeam({ api, enter }) {
     enter(seat);
   };
   const refuse = (error) => {
-    const shown = refuseBy({ ...rules, interval_ms: rules.interval_s, player })(error);
+    const shown = refuseBy({ ...rules, interval_ms: rules.interval_s, name: made === null ? team : player })(error);
     if (shown && error.code === "invalid_rules") details.open = true;
     return shown;
   };
@@ -118,21 +124,25 @@ function joinTeam({ api, enter, code: given, message }) {
     class: "code",
   });
   const [player, colour] = [playerField(), colourField()];
-  const read = () => code.value().toUpperCase();
+  const read = () =>
+    code
+      .value()
+      .toUpperCase()
+      .replace(/[^A-Z0-9]/g, "");
   const join = async () => {
     if (!filled(code, player)) return;
-    const joined = await api.joinTeam(read(), { name: player.value(), colour: colour.value() });
+    const joined = await api.joinTeam(read() || NO_CODE, { name: player.value(), colour: colour.value() });
     const seat = seatOf(read(), joined, {});
     saveSeat(seat);
     enter(seat);
   };
   const watch = async () => {
     if (!filled(code)) return;
-    const seat = seatOf(read(), await api.watchTeam(read()), {});
+    const seat = seatOf(read(), await api.watchTeam(read() || NO_CODE), {});
     saveSeat(seat);
     enter(seat);
   };
-  const refuse = refuseBy({ code, player, name: player });
+  const refuse = refuseBy({ code, name: player });
   const error = h("p", { class: "error", role: "alert" });
   const onWatch = async (event) => {
     event.target.disabled = true;

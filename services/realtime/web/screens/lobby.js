@@ -58,12 +58,13 @@ export function mountLobby(element, { api, seat, room, leave }) {
 
   let amReady = false;
   const setReady = () => api.setReady(room.sessionId, seat.token, !amReady);
-  const ready = actionButton("I am ready", setReady, { ...common, class: "primary", "aria-pressed": "false" });
+  const ready = actionButton("I am ready", setReady, { ...common, class: "primary" });
   const start = actionButton("Start the game", () => api.startSession(room.sessionId, seat.host_token), {
     ...common,
     class: "primary",
   });
   const giveUp = async () => {
+    if (isHost && !confirm("You are the host: without you nobody can start the game. Leave?")) return;
     await api.leaveTeam(seat.team_id, seat.player_id, seat.token);
     leave();
   };
@@ -106,17 +107,18 @@ export function mountLobby(element, { api, seat, room, leave }) {
     const { players, rules: agreed } = state;
     list.replaceChildren(...players.map(row));
     const readyCount = players.filter((player) => player.ready).length;
+    const free = agreed.seats - players.length;
     say(
       summary,
       players.length === 0
         ? "Nobody is here yet."
-        : `${readyCount} of ${players.length} ready, ${count(agreed.seats - players.length, "seat")} free.` +
+        : `${readyCount} of ${players.length} ready, ${free > 0 ? `${count(free, "seat")} free` : "all seats taken"}.` +
             (isHost ? "" : " The host starts the game."),
     );
     start.disabled = players.length === 0;
     amReady = playerOf(state, seat.player_id)?.ready ?? false;
     say(ready, amReady ? "Not ready after all" : "I am ready");
-    ready.setAttribute("aria-pressed", String(amReady));
+    ready.classList.toggle("primary", !amReady);
     say(rules, rulesText(agreed));
     waiting.hidden = state.status === "countdown";
     tick();

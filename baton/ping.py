@@ -1,0 +1,20 @@
+"""Whether a Celery worker works: asked of itself, for its log may be set to say nothing."""
+
+import socket
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+
+def node_name(prefix: str) -> str:
+    """The name of a worker that was started on this machine with `--hostname prefix@%h`."""
+    return f"{prefix}@{socket.gethostname()}"
+
+
+def worker_answers(broker_url: str, node: str, within: float = 0.5) -> bool:
+    """Whether the worker answers within so many seconds. False too when the broker cannot be reached."""
+    with Celery(broker=broker_url, set_as_current=False) as app:
+        try:
+            return bool(app.control.ping(destination=[node], timeout=within))
+        except OperationalError:
+            return False

@@ -1,0 +1,134 @@
+"""`python -m baton demo` for real: bots play whole games on a real system."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from baton.demo.summary import Summary
+from baton.demo.system import ROOT, own_system
+from baton.ports import any_free
+from tests.integration.baton.alive import wait_until
+
+QUICK_RULES = '{"start_points": 10, "award": 1, "decay": 1, "interval_ms": 500, "countdown_ms": 1000}'
+QUICK = ["--speed", "3", "--rules", QUICK_RULES]
+"""About ten seconds of play."""
+ENDLESS = ["--speed", "2", "--rules", '{"start_points": 1000, "decay": 1, "interval_ms": 60000, "countdown_ms": 1000}']
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with own_system(os.environ) as address:
+        yield address
+
+
+def start_demo(*words: str, settings: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "baton", "demo", *words],
+        cwd=ROOT,
+        env={**os.environ, **(settings or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def demo(*words: str, settings: dict[str, str] | None = None) -> tuple[int, str, str]:
+    """Exit code, output and errors of a whole demo."""
+    with start_demo(*words, settings=settings) as process:
+        output, errors = process.communicate(timeout=110)
+    return process.returncode, output, errors
+
+
+@pytest.mark.timeout(180)
+def test_two_teams_play_to_the_end_and_all_is_as_it_should_be(url: str) -> None:
+    code, output, errors = demo("--url", url, "--teams", "2", "--json", *QUICK)
+    assert code == 0, output + errors
+    summary = msgspec.json.decode(output, type=Summary)
+    assert summary.ok
+    assert summary.faults == []
+    assert (summary.teams, summary.players, summary.finished) == (2, 8, 2)
+    assert (summary.gaps, summary.replays_equal, summary.eliminations) == (0, 8, 8)
+    assert summary.survival_ms["shortest"] is not None
+    assert summary.survival_ms["shortest"] >= 10 * 500
+    assert summary.answers == summary.right + summary.wrong > 0
+    assert summary.solved + summary.failed == summary.answers - summary.answers_too_late
+    assert summary.awards + summary.voids == summary.solved
+    assert summary.ticks_received > 0
+    measured = summary.latency_sent_to_last_socket
+    assert measured.count == summary.solved + summary.failed
+    assert measured.p50 is not None
+    assert measured.p99 is not None
+    assert 0 < measured.p50 <= measured.p99
+    assert summary.latency_accepted_to_last_socket.count == measured.count
+
+
+@pytest.mark.timeout(180)
+def test_the_host_ends_a_game_that_lasts_too_long(url: str) -> None:
+    code, output, errors = demo("--url", url, "--plain", "--max-seconds", "6", *ENDLESS)
+    assert code == 0, output + errors
+    assert "play begins: 1000 points each" in output
+    assert "(ended by host)" in output
+    assert "All is as it should be." in output
+
+
+@pytest.mark.timeout(180)
+def test_ctrl_c_stops_it_cleanly(url: str) -> None:
+    with start_demo("--url", url, "--plain", *ENDLESS, settings={"PYTHONUNBUFFERED": "1"}) as process:
+        assert process.stdout is not None
+        assert any("play begins" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "demo: stopped\n"
+
+
+@pytest.mark.timeout(240)
+def test_where_nothing_runs_it_starts_a_system_of_its_own_and_leaves_nothing_of_it() -> None:
+    with tempfile.TemporaryDirectory(prefix="baton-test-demo-") as folder:
+        Path(folder).chmod(0o711)
+        settings = {"BATON_DATA_DIR": f"{folder}/none", "TMPDIR": folder}
+        code, output, errors = demo("--plain", *QUICK, settings=settings)
+        assert code == 0, output + errors
+        assert "starting one of our own" in output
+        wait_until(lambda: not processes_in(folder), 20, "the end of all that was started")
+        assert list(Path(folder).iterdir()) == []
+
+
+def processes_in(folder: str) -> list[psutil.Process]:
+    """The processes whose command line names the folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(folder in word for word in process.info["cmdline"] or []):
+            found.append(process)
+    return found
+
+
+def test_without_an_answer_from_the_address_it_says_so(url: str) -> None:
+    code, _, errors = demo("--url", url + "/nothing-here", "--json")
+    assert code == 2
+    assert "404" in errors
+
+
+def test_rules_that_are_no_json_are_refused() -> None:
+    code, _, errors = demo("--url", f"http://127.0.0.1:{any_free()}", "--rules", "fast")
+    assert code == 2
+    assert "--rules" in errors
+
+
+@pytest.mark.timeout(180)
+def test_rules_that_the_server_refuses_are_a_fault(url: str) -> None:
+    code, output, _ = demo("--url", url, "--json", "--rules", '{"interval_ms": 1}')
+    assert code == 1
+    summary = msgspec.json.decode(output, type=Summary)
+    assert not summary.ok
+    assert "invalid_rules" in summary.faults[0]
+    assert "interval_ms" in summary.faults[0]

@@ -1,0 +1,56 @@
+"""The process put together: what it needs, and what it can do without."""
+
+import pytest
+from prometheus_client import REGISTRY
+
+from baton.ports import any_free
+from services.kit.database import Database
+from services.puzzle.main import create_app
+from services.puzzle.settings import PuzzleSettings
+from tests.puzzle_game import Game, Rows, answer, bearer, begin, problem, right_answer, running
+
+pytestmark = pytest.mark.anyio
+
+
+def answers(verdict: str) -> float:
+    return REGISTRY.get_sample_value("baton_answers_total", {"type": "memory", "verdict": verdict}) or 0.0
+
+
+async def test_answers_are_taken_while_valkey_is_away_and_wait_in_the_outbox(
+    database: Database, database_url: str, rows: Rows
+) -> None:
+    nowhere = f"redis://127.0.0.1:{any_free()}/0"
+    game = await begin(database, Game(players=1, types=["memory"]))
+    puzzle = rows.open_puzzle(game.players[0])
+    before = answers("solved")
+    async with running(create_app(PuzzleSettings(database_url=database_url, redis_url=nowhere))) as client:
+        response = await answer(client, game, game.players[0], puzzle["puzzle_id"], right_answer(puzzle))
+        assert response.status_code == 200
+        ready = await client.get("/readyz")
+        assert ready.status_code == 200
+        assert "valkey" in ready.json()["degraded"]
+    assert [event.version for event in rows.events(game.session_id)] == [1, 2]
+    assert answers("solved") == before + 1
+
+
+async def test_without_its_database_it_is_alive_but_not_ready(game: Game, redis_url: str) -> None:
+    nowhere = f"postgresql://baton@127.0.0.1:{any_free()}/baton"
+    async with running(create_app(PuzzleSettings(database_url=nowhere, redis_url=redis_url))) as client:
+        assert (await client.get("/livez")).status_code == 200
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        player = game.players[0]
+        response = await client.get(f"/players/{player}/puzzle", headers=bearer(game.token(player)))
+        assert problem(response) == (503, "temporarily_unavailable")
+        assert response.headers["retry-after"] == "1"
+
+
+async def test_it_is_ready_when_all_is_there_and_tells_its_metrics(database_url: str, redis_url: str) -> None:
+    settings = PuzzleSettings(database_url=database_url, redis_url=redis_url)
+    assert settings.port == 8002
+    async with running(create_app(settings)) as client:
+        ready = await client.get("/readyz")
+        assert ready.json() == {"ready": True, "checks": {"database": "ok"}, "degraded": {}}
+        assert "baton_answers_total" in (await client.get("/metrics")).text
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        assert {"/puzzles", "/players/{player_id}/puzzle", "/puzzles/{puzzle_id}/answer", "/puzzle-types"} <= set(paths)

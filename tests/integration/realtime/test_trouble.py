@@ -1,0 +1,160 @@
+"""Valkey or points away or silent, and gateways that die."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from baton.ports import free_port
+from services.kit.supervise import Supervisor
+from services.realtime.listener import Listener, NotListeningError
+from tests.integration.realtime.clients import closed, dial, join, token_for, until
+from tests.integration.realtime.points import EPOCH, Points, Session
+
+
+async def _close_of_a_join(url: str, session: Session) -> tuple[int, str]:
+    async with dial(url, session.id) as socket:
+        await socket.send(f'{{"type": "join", "token": "{token_for(session.team_id)}"}}')
+        return await closed(socket)
+
+
+async def test_without_valkey_the_gateway_is_unready_and_clients_are_told_to_come_back(
+    new_gateway: Callable[..., str], http: httpx.AsyncClient
+) -> None:
+    url = new_gateway(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    readiness = await http.get(f"{url}/readyz")
+    assert readiness.status_code == 503
+    assert readiness.json()["checks"]["listener"] == "NotListeningError: no probe has been heard"
+    assert (await http.get(f"{url}/livez")).status_code == 200
+    assert await _close_of_a_join(url, Session()) == (4001, "room_unavailable")
+
+
+async def test_while_points_is_away_a_missing_room_is_no_unknown_session(gateway_url: str, redis: Redis) -> None:
+    await redis.flushall()
+    assert await _close_of_a_join(gateway_url, Session()) == (4001, "room_unavailable")
+
+
+async def test_many_who_wait_for_a_missing_room_are_served_by_one_request(gateway_url: str, redis: Redis) -> None:
+    points = Points(redis)
+    session = await points.open(events=3)
+    await redis.flushall()
+    async with AsyncExitStack() as stack, points.answering():
+        clients = await asyncio.gather(*(stack.enter_async_context(join(gateway_url, session)) for _ in range(20)))
+        assert {client.seq for client in clients} == {4}
+        assert len(points.rebuilt) <= 2
+
+
+class Wire:
+    """A port that passes everything on to a server, until it is cut without a word to either side."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._whole = asyncio.Event()
+        self._whole.set()
+        self.port = 0
+
+    def cut(self) -> None:
+        """From now on nothing passes, but for new connections."""
+        self._whole.clear()
+        self._whole = asyncio.Event()
+        self._whole.set()
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[None]:
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield
+        finally:
+            server.close()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        whole = self._whole
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+
+        async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                await whole.wait()
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pass_on(reader, there_writer), pass_on(there_reader, writer))
+
+
+async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url: str) -> None:
+    address = redis.connection_pool.connection_kwargs
+    wire = Wire(address["port"])
+    connected = asyncio.Semaphore(0)
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    async with wire.laid(), asyncio.timeout(20), Supervisor() as supervisor:
+        url = f"redis://127.0.0.1:{wire.port}/0"
+        listener = Listener(redis, url, connected.release, probe_every_s=0.1, deaf_after_s=0.6)
+        with pytest.raises(NotListeningError):
+            await listener.check()
+        supervisor.start("listener", listener.run)
+        supervisor.start("probe", listener.probe)
+        await listener.subscribe("a channel", heard.put_nowait)
+        await connected.acquire()
+        await redis.publish("a channel", "1")
+        assert await heard.get() == b"1"
+        wire.cut()
+        await connected.acquire()
+        await redis.publish("a channel", "2")
+        assert await heard.get() == b"2"
+        await listener.check()
+        await listener.unsubscribe(["a channel"])
+        await redis.publish("a channel", "3")
+        await listener.subscribe("another", heard.put_nowait)
+        await redis.publish("another", "4")
+        assert await heard.get() == b"4"
+
+
+@asynccontextmanager
+async def _process(redis_url: str, http: httpx.AsyncClient) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A gateway as it is run in earnest."""
+    port = free_port()
+    environment = os.environ | {"REDIS_URL": redis_url, "BATON_PORT": str(port), "BATON_LOG_LEVEL": "WARNING"}
+    process = subprocess.Popen([sys.executable, "-m", "services.realtime.main"], env=environment)
+    url = f"http://127.0.0.1:{port}"
+
+    async def ready() -> bool:
+        assert process.poll() is None
+        try:
+            return (await http.get(f"{url}/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    try:
+        await until(ready)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_client_of_a_killed_gateway_goes_on_at_another_one(
+    redis_url: str, points: Points, http: httpx.AsyncClient
+) -> None:
+    session = await points.open()
+    async with _process(redis_url, http) as (first_url, first), _process(redis_url, http) as (second_url, second):
+        async with join(first_url, session) as client, join(second_url, session) as witness:
+            for _ in range(5):
+                await points.happen(session)
+            await client.reach(session.seq)
+            first.kill()
+            for _ in range(5):
+                await points.happen(session)
+            async with join(second_url, session, seq=client.seq, epoch=EPOCH) as moved:
+                assert moved.welcome.recovered
+                await moved.reach(session.seq)
+            await witness.reach(session.seq)
+            assert witness.state == session.state
+            second.terminate()
+            assert (await witness.closed())[0] == 1012
+            assert await asyncio.to_thread(second.wait, 15) in {0, -15}
