@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 from baton.servers import Postgres, Valkey
@@ -30,6 +31,13 @@ def anyio_backend() -> str:
 def _settings_of_the_developer_do_not_count() -> None:
     for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tracebacks_are_plain() -> None:
+    """structlog's pretty ones show all local variables and take seconds, in which an event loop stands still."""
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
     """What the condition returns as soon as that is true."""
     async with asyncio.timeout(seconds):
-        while not (result := await condition()):
+        while not (result := await condition()):  # noqa: ASYNC110 (what it waits for is in other processes)
             await asyncio.sleep(0.01)
         return result
 

@@ -63,6 +63,12 @@ class Bot:
     async def join(self, code: str) -> None:
         self._seated = await self._api.join(code, self.name, self.colour)
 
+    async def get_ready(self, session_id: SessionId, players: int) -> None:
+        """Say so when all `players` are in the lobby, and wait until all have said so."""
+        await self.until(lambda state: len(state.players) == players)
+        await self._api.ready(session_id, self.seated.token)
+        await self.until(lambda state: all(player.ready for player in state.players))
+
     async def listen(self, session_id: SessionId, stopwatch: Stopwatch) -> None:
         """Hold a socket until cancelled. Raises TurnedAwayError where the gateway will not have this bot."""
         self._stopwatch = stopwatch

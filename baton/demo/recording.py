@@ -43,7 +43,8 @@ class Recording:
     clock_ahead_ms: float = 0.0
     """The server's clock less `perf_counter`, as of the last word of the server."""
     _base: tuple[RoomSeq, State] | None = None
-    _behind_since: float | None = None
+    _missing: tuple[RoomSeq, float] | None = None
+    """An event that the room has and we have not, and since when that is known."""
 
     def take(self, frame: str, at: float) -> NumberedEvent | frames.ToClient | None:
         """Note a frame. None where it is not understood. Raises OutOfStepError where the client should come back."""
@@ -82,7 +83,7 @@ class Recording:
 
     def _welcome(self, welcome: Welcome, at: float) -> None:
         self.clock_ahead_ms = welcome.now - at * 1000
-        self._behind_since = None
+        self._missing = None
         if self.epoch is not None and welcome.epoch != self.epoch:
             self.faults.append(f"the epoch changed from {self.epoch} to {welcome.epoch}")
         self.epoch = welcome.epoch
@@ -119,13 +120,13 @@ class Recording:
         self.ticks += 1
         if self.seq is None or self.state is None:
             return
-        if tick.seq > self.seq:
-            self._behind_since = self._behind_since or at
-            if at - self._behind_since > PATIENCE_S:
-                self._behind_since = None
-                raise OutOfStepError
-            return
-        self._behind_since = None
+        if self._missing is not None and self._missing[0] <= self.seq:
+            self._missing = None
+        if self._missing is None and tick.seq > self.seq:
+            self._missing = tick.seq, at
+        if self._missing is not None and at - self._missing[1] > PATIENCE_S:
+            self._missing = None
+            raise OutOfStepError
         if tick.seq == self.seq and self.state.status is Status.ACTIVE:
             for player in self.state.players:
                 expected = points_at(self.state, player, tick.at)

@@ -17,7 +17,7 @@ from baton.demo.replies import Results, Session, TeamMade
 from contracts.ids import SessionId
 from contracts.rooms import Rules, Status
 
-CONNECT_WITHIN_S = 30.0
+CONNECT_WITHIN_S = 60.0
 END_WITHIN_S = 20.0
 NAMES = (
     "Ada", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gia", "Hugo", "Ida", "Jon", "Kim", "Leo", "Mia", "Noa", "Oto", "Pia",
@@ -30,9 +30,13 @@ EXPECTED_TROUBLE = (ApiError, UnreachableError, TurnedAwayError, TimeoutError)
 
 
 class Gate:
-    """Lets all through when the last has arrived, so that all games run at the same time."""
+    """Lets all through when the last has arrived, so that all games run at the same time.
 
-    def __init__(self, expected: int) -> None:
+    Before it, some teams at a time gather, in `turn`: people do not all join in the same millisecond either.
+    """
+
+    def __init__(self, expected: int, at_a_time: int = 10) -> None:
+        self.turn = asyncio.Semaphore(at_a_time)
         self._missing = expected
         self._open = asyncio.Event()
 
@@ -90,9 +94,10 @@ class Team:
         arrived = False
         try:
             async with asyncio.TaskGroup() as group:
-                session_id = await self._set_up()
-                listeners = [group.create_task(bot.listen(session_id, self._stopwatch)) for bot in self.bots]
-                await self._get_ready(session_id)
+                async with gate.turn:
+                    session_id = await self._set_up()
+                    listeners = [group.create_task(bot.listen(session_id, self._stopwatch)) for bot in self.bots]
+                    await self._get_ready(session_id)
                 gate.arrive()
                 arrived = True
                 await gate.wait()
@@ -130,11 +135,8 @@ class Team:
     async def _get_ready(self, session_id: SessionId) -> None:
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                for bot in self.bots:
-                    await bot.until(lambda state: len(state.players) == len(self.bots))
-                    await self._api.ready(session_id, bot.seated.token)
-                for bot in self.bots:
-                    await bot.until(lambda state: all(player.ready for player in state.players))
+                everybody = len(self.bots)
+                await asyncio.gather(*(bot.get_ready(session_id, everybody) for bot in self.bots))
         except TimeoutError:
             told = {bot.name: bot.recording.seq for bot in self.bots}
             raise TimeoutError(f"not ready within {CONNECT_WITHIN_S:.0f} s; sockets were told up to {told}") from None

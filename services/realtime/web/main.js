@@ -1,8 +1,8 @@
 /**
  * The page. It finds out who this tab is and what its team is doing, and puts the fitting screen there.
  *
- * A screen is `mount(element, context) → {update(state, event), tick(), unmount()}`: `update` after each change of the
- * room, `tick` some times a second for clocks.
+ * A screen is `mount(element, context) → {update(state, event), tick(), unmount()}`: `update` after each change of
+ * the room, `tick` some times a second for clocks.
  */
 
 import { Problem, createApi, readConfig } from "./api.js";
@@ -100,7 +100,7 @@ function goTo(seat, sessionId) {
   room.open();
 }
 
-/** Leave where the team says that the seat is gone. A snapshot without it proves nothing: it may be older than the seat. */
+/** Leave if the team says that the seat is gone. (A snapshot without the seat may just be older than the seat.) */
 async function checkSeat(seat) {
   const team = await api
     .readTeam(seat.team_id, seat.token)

@@ -1,4 +1,4 @@
-/** The law of the protocol in the browser: old state + numbered event = new state (contracts/replay.py says the same). */
+/** The law of the protocol in the browser, as in contracts/replay.py: old state + numbered event = new state. */
 
 /** The log does not fit the state: only a fresh snapshot helps. */
 export class ReplayError extends Error {}
@@ -58,7 +58,7 @@ const RULES = {
     players.reduce((before, ticked) => repay(before, ticked, ticked.player_id), state),
 };
 
-/** The state after one event. Types it does not know change nothing. Throws ReplayError where the event cannot follow. */
+/** The state after one event; unknown types change nothing. Throws ReplayError where the event cannot follow. */
 export function apply(state, event) {
   if (event.type === "session.created") return event.data.state;
   if (state === null) throw new ReplayError(`a log begins with session.created, not with ${event.type}`);

@@ -59,9 +59,7 @@ async def test_an_unknown_code_leads_nowhere(client: httpx.AsyncClient, code: st
 
 
 @pytest.mark.parametrize("names", [("Ada", "Ada"), ("Ada", " aDA "), ("Straße", "STRASSE"), ("I", "\u0130")])
-async def test_two_of_one_name_would_be_taken_for_one_another(
-    client: httpx.AsyncClient, names: tuple[str, str]
-) -> None:
+async def test_two_of_one_name_cannot_be_told_apart(client: httpx.AsyncClient, names: tuple[str, str]) -> None:
     """The last pair is the same to the database alone, which then has the last word."""
     team = await Team.make(client)
     await team.join(names[0])

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from baton.ports import free_port
+from baton.ports import any_free
 from services.kit.supervise import Supervisor
 from services.realtime.listener import Listener, NotListeningError
 from tests.integration.realtime.clients import closed, dial, join, token_for, until
@@ -27,7 +27,7 @@ async def _close_of_a_join(url: str, session: Session) -> tuple[int, str]:
 async def test_without_valkey_the_gateway_is_unready_and_clients_are_told_to_come_back(
     new_gateway: Callable[..., str], http: httpx.AsyncClient
 ) -> None:
-    url = new_gateway(redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    url = new_gateway(redis_url=f"redis://127.0.0.1:{any_free()}/0")
     readiness = await http.get(f"{url}/readyz")
     assert readiness.status_code == 503
     assert readiness.json()["checks"]["listener"] == "NotListeningError: no probe has been heard"
@@ -116,15 +116,15 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
 
 
 @asynccontextmanager
-async def _process(redis_url: str, http: httpx.AsyncClient) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+async def _process(redis_url: str, http: httpx.AsyncClient) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
     """A gateway as it is run in earnest."""
-    port = free_port()
+    port = any_free()
     environment = os.environ | {"REDIS_URL": redis_url, "BATON_PORT": str(port), "BATON_LOG_LEVEL": "WARNING"}
-    process = subprocess.Popen([sys.executable, "-m", "services.realtime.main"], env=environment)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.realtime.main", env=environment)
     url = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:
-        assert process.poll() is None
+        assert process.returncode is None
         try:
             return (await http.get(f"{url}/readyz")).status_code == 200
         except httpx.TransportError:
@@ -134,27 +134,33 @@ async def _process(redis_url: str, http: httpx.AsyncClient) -> AsyncIterator[tup
         await until(ready)
         yield url, process
     finally:
-        process.kill()
-        process.wait()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 async def test_a_client_of_a_killed_gateway_goes_on_at_another_one(
     redis_url: str, points: Points, http: httpx.AsyncClient
 ) -> None:
     session = await points.open()
-    async with _process(redis_url, http) as (first_url, first), _process(redis_url, http) as (second_url, second):
-        async with join(first_url, session) as client, join(second_url, session) as witness:
-            for _ in range(5):
-                await points.happen(session)
-            await client.reach(session.seq)
-            first.kill()
-            for _ in range(5):
-                await points.happen(session)
-            async with join(second_url, session, seq=client.seq, epoch=EPOCH) as moved:
-                assert moved.welcome.recovered
-                await moved.reach(session.seq)
-            await witness.reach(session.seq)
-            assert witness.state == session.state
-            second.terminate()
-            assert (await witness.closed())[0] == 1012
-            assert await asyncio.to_thread(second.wait, 15) in {0, -15}
+    async with (
+        _process(redis_url, http) as (first_url, first),
+        _process(redis_url, http) as (second_url, second),
+        join(first_url, session) as client,
+        join(second_url, session) as witness,
+    ):
+        for _ in range(5):
+            await points.happen(session)
+        await client.reach(session.seq)
+        first.kill()
+        for _ in range(5):
+            await points.happen(session)
+        async with join(second_url, session, seq=client.seq, epoch=EPOCH) as moved:
+            assert moved.welcome.recovered
+            await moved.reach(session.seq)
+        await witness.reach(session.seq)
+        assert witness.state == session.state
+        second.terminate()
+        assert (await witness.closed())[0] == 1012
+        async with asyncio.timeout(15):
+            assert await second.wait() in {0, -signal.SIGTERM}

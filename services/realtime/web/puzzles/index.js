@@ -1,4 +1,4 @@
-/** The puzzle types this page can show, by name. Each: title, task, mount(element, puzzle, submit, serverNow), reveal. */
+/** The puzzle types this page can show. Each has title, task, mount(element, puzzle, submit, serverNow) and reveal. */
 
 import * as concentration from "./concentration.js";
 import * as memory from "./memory.js";

@@ -60,7 +60,7 @@ export class Walk {
     return this.view.gates.some((gate) => touches(gate, from, to, this.view.half_size));
   }
 
-  /** `next` follows `here`: as the new end of the last move where that move stays allowed, else as a move of its own. */
+  /** `next` follows `here`: as the new end of the last move if that move stays allowed, else as a move of its own. */
   #go(next) {
     const from = this.trace[this.trace.length - 1];
     const { here } = this;

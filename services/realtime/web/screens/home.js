@@ -169,7 +169,8 @@ export function mountHome(element, context) {
   const intro = h(
     "p",
     { class: "lead" },
-    "A game for about four. Your points run out. Solving a puzzle gives points to the next one, never to yourself: keep each other alive for as long as you can.",
+    "A game for about four. Your points run out. Solving a puzzle gives points to the next one, never to yourself: " +
+      "keep each other alive for as long as you can.",
   );
   const [make, join] = [newTeam(context), joinTeam(context)];
   element.replaceChildren(

@@ -39,7 +39,8 @@ function rulesText(rules) {
   const seconds = rules.interval_ms / 1000;
   const penalty = rules.penalty ? `A wrong answer costs ${count(rules.penalty, "point")}. ` : "";
   return (
-    `Everybody starts with ${count(rules.start_points, "point")} and loses ${rules.decay} every ${count(seconds, "second")}. ` +
+    `Everybody starts with ${count(rules.start_points, "point")} ` +
+    `and loses ${rules.decay} every ${count(seconds, "second")}. ` +
     `A solved puzzle gives ${count(rules.award, "point")} to the next player. ${penalty}Who reaches 0 is out; ` +
     `the team's score is the time until the last one is. Puzzles: ${rules.puzzle_types.map(titleOf).join(", ")}; ` +
     `difficulty ${rules.difficulty} of 5.`
