@@ -55,3 +55,18 @@ def keys() -> None:
     from baton.keys import new_secrets
 
     typer.echo(new_secrets())
+
+
+@app.command()
+def watch(
+    session_id: Annotated[str, typer.Argument(help="The session whose room to listen to.")],
+    token: Annotated[str, typer.Option(envvar="BATON_TOKEN", help="A player's, host's or spectator's token.")],
+    url: Annotated[str, typer.Option(envvar="BATON_URL", help="The gateway's address.")] = "http://127.0.0.1:8000",
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long; without it, never.")] = None,
+) -> None:
+    """Print what the gateway says of a session, a line a message."""
+    import asyncio
+
+    from baton.watch import watch as listen
+
+    raise typer.Exit(asyncio.run(listen(url, session_id, token, seconds)))

@@ -3,6 +3,7 @@
 from contracts import tasks
 from services.points.service import sessions, settling
 from services.points.service import upkeep as points
+from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
 from worker.app import app, runtime
 from worker.runtime import Resources
@@ -82,5 +83,16 @@ def forget_old() -> int:
             forgotten = await points.forget_old(transaction)
         async with held.puzzle.transaction() as transaction:
             return forgotten + await puzzle.forget_old(transaction)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.RETRY_DEAD_LETTERS)
+def retry_dead_letters() -> int:
+    """Try the events once more that were given up. On request only: `celery -A worker.app call` with its name."""
+
+    async def use(held: Resources) -> int:
+        retried = await points.retry_dead_letters(held.points)
+        return retried + await failures.retry_dead_letters(held.puzzle, held.types)
 
     return runtime.run(use)

@@ -1,5 +1,7 @@
 """Errors as clients see them: RFC 9457 problem documents, each with a stable `code`."""
 
+import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -38,6 +40,14 @@ class ProblemDocument(BaseModel):
     code: str
 
 
+class _ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        # It may quote what was sent, and half a surrogate pair gets through JSON but cannot be encoded.
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     """The problem as an `application/problem+json` response."""
     body = {
@@ -48,7 +58,7 @@ def problem_response(problem: Problem, headers: dict[str, str] | None = None) ->
         "code": problem.code,
         **problem.extra,
     }
-    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+    return _ProblemResponse(body, problem.status, headers)
 
 
 _CODES = {
@@ -71,8 +81,14 @@ def _on_problem(_: Request, error: Problem) -> JSONResponse:
     return problem_response(error, headers)
 
 
+def _field(location: Sequence[str | int]) -> str:
+    """The field's name as the client wrote it; of what lies in the body, without saying so."""
+    parts = location[1:] if location[0] == "body" and len(location) > 1 else location
+    return ".".join(str(part) for part in parts)
+
+
 def _on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-    errors = [{"field": ".".join(str(part) for part in e["loc"]), "message": e["msg"]} for e in error.errors()]
+    errors = [{"field": _field(e["loc"]), "message": e["msg"]} for e in error.errors()]
     malformed = any(e["type"] == "json_invalid" for e in error.errors())
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors[:5])
     if malformed:

@@ -112,6 +112,7 @@ def create_app(
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Operator-Key"],
+            expose_headers=["Retry-After"],
         )
     app.add_middleware(_BodyLimit)
     app.add_middleware(_Measure, service=title)

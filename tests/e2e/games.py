@@ -21,6 +21,8 @@ from tests.e2e.system import System, wait_for
 SKILL, SPEED = 0.85, 6.0
 MOST_S = 60.0
 """A game that lasts longer is ended by its host."""
+PLAYERS = 3
+"""Of each team."""
 RULES = {
     "start_points": 300,
     "award": 4,
@@ -28,7 +30,7 @@ RULES = {
     "decay": 3,
     "interval_ms": 290,
     "countdown_ms": 300,
-    "seats": 3,
+    "seats": PLAYERS,
 }
 """Rules under which a game lasts, on the slowest machine, until it is wound down."""
 

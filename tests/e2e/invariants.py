@@ -34,14 +34,23 @@ class Records:
 
     @classmethod
     def read(cls, system: System, session_id: SessionId) -> "Records":
-        [session] = system.query("SELECT * FROM points.sessions WHERE session_id = %s", session_id)
-        [copy] = system.query("SELECT * FROM puzzle.sessions WHERE session_id = %s", session_id)
-        puzzles = system.query("SELECT * FROM puzzle.puzzles WHERE session_id = %s", session_id)
+        [session] = system.query(
+            "SELECT * FROM points.sessions WHERE session_id = %(session)s", {"session": session_id}
+        )
+        [copy] = system.query("SELECT * FROM puzzle.sessions WHERE session_id = %(session)s", {"session": session_id})
+        puzzles = system.query("SELECT * FROM puzzle.puzzles WHERE session_id = %(session)s", {"session": session_id})
         return cls(
             session=session,
-            seats=system.query("SELECT * FROM points.seats WHERE session_id = %s ORDER BY seat", session_id),
-            ledger=system.query("SELECT * FROM points.ledger WHERE session_id = %s ORDER BY entry_id", session_id),
-            log=system.query("SELECT * FROM points.session_events WHERE session_id = %s ORDER BY seq", session_id),
+            seats=system.query(
+                "SELECT * FROM points.seats WHERE session_id = %(session)s ORDER BY seat", {"session": session_id}
+            ),
+            ledger=system.query(
+                "SELECT * FROM points.ledger WHERE session_id = %(session)s ORDER BY entry_id", {"session": session_id}
+            ),
+            log=system.query(
+                "SELECT * FROM points.session_events WHERE session_id = %(session)s ORDER BY seq",
+                {"session": session_id},
+            ),
             puzzles={row["puzzle_id"]: row for row in puzzles},
             copy=copy,
         )
@@ -183,7 +192,9 @@ def agreement(system: System, records: Records) -> Iterator[str]:
     for what, (found, due) in heard.items():
         if found != due:
             yield f"{what} is {found}, not {due}"
-    outs = system.query("SELECT * FROM puzzle.players WHERE session_id = %s", session["session_id"])
+    outs = system.query(
+        "SELECT * FROM puzzle.players WHERE session_id = %(session)s", {"session": session["session_id"]}
+    )
     known = {row["player_id"]: row["eliminated_at"] for row in outs}
     for seat in records.seats:
         if known[seat["player_id"]] != seat["eliminated_at"]:
@@ -191,13 +202,14 @@ def agreement(system: System, records: Records) -> Iterator[str]:
 
 
 UNSETTLED = """
+WITH these AS (SELECT unnest(%(these)s::uuid[]) AS session_id)
 SELECT * FROM (
-    SELECT 'puzzle.outbox' AS what, count(*) AS n FROM puzzle.outbox
-    UNION ALL SELECT 'points.outbox', count(*) FROM points.outbox
-    UNION ALL SELECT 'untold rooms', count(*) FROM points.untold_rooms
-    UNION ALL SELECT 'ticks', count(*) FROM points.tick_requests
-    UNION ALL SELECT 'games in points', count(*) FROM points.sessions WHERE status <> 'finished'
-    UNION ALL SELECT 'games in puzzle', count(*) FROM puzzle.sessions WHERE status <> 'finished'
+    SELECT 'puzzle.outbox' AS what, count(*) AS n FROM puzzle.outbox NATURAL JOIN these
+    UNION ALL SELECT 'points.outbox', count(*) FROM points.outbox NATURAL JOIN these
+    UNION ALL SELECT 'untold rooms', count(*) FROM points.untold_rooms NATURAL JOIN these
+    UNION ALL SELECT 'ticks', count(*) FROM points.tick_requests NATURAL JOIN these
+    UNION ALL SELECT 'games in points', count(*) FROM points.sessions NATURAL JOIN these WHERE status <> 'finished'
+    UNION ALL SELECT 'games in puzzle', count(*) FROM puzzle.sessions NATURAL JOIN these WHERE status <> 'finished'
 ) AS counts WHERE n > 0
 """
 FAILED = """
@@ -205,9 +217,9 @@ SELECT entry_key, error FROM puzzle.dead_letters UNION ALL SELECT entry_key, err
 """
 
 
-def unsettled(system: System) -> dict[str, int]:
-    """What is still on its way, as of one instant. Once there is nothing, nothing changes any more."""
-    return {row["what"]: row["n"] for row in system.query(UNSETTLED)}
+def unsettled(system: System, session_ids: Sequence[SessionId]) -> dict[str, int]:
+    """What of these sessions is on its way, as of one instant. Once there is nothing, nothing changes any more."""
+    return {row["what"]: row["n"] for row in system.query(UNSETTLED, {"these": session_ids})}
 
 
 def broken(system: System, final: State, accepted: Sequence[Accepted], recordings: Sequence[Recording]) -> list[str]:

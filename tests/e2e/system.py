@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,10 @@ class Process:
         if self._running is None:
             raise RuntimeError(f"{self.command.name} does not run")
         return self._running.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._running is not None and self._running.poll() is None
 
     def start(self) -> None:
         """Start it; it is not ready yet."""
@@ -146,9 +150,15 @@ class System:
             self.processes[name].start()
         self.wait_until_ready(*names)
 
-    def pool_children(self) -> list[psutil.Process]:
+    def mend(self) -> None:
+        """Start whatever does not run."""
+        self.postgres.start()
+        self.valkey.start()
+        self.start_again(*(name for name, process in self.processes.items() if not process.runs))
+
+    def pool_children(self) -> set[int]:
         """The processes of the worker that do its tasks."""
-        return psutil.Process(self.processes["worker"].pid).children()
+        return {child.pid for child in psutil.Process(self.processes["worker"].pid).children()}
 
     @property
     def gateways(self) -> list[int]:
@@ -168,14 +178,14 @@ class System:
             if sample.name == metric and labels.items() <= sample.labels.items()
         )
 
-    def query(self, statement: str, *parameters: object) -> list[DictRow]:
+    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
         """Look into the database, past all services."""
         with psycopg.connect(self.postgres.url, row_factory=dict_row, connect_timeout=5) as connection:
             return connection.execute(statement.encode(), parameters).fetchall()
 
-    def number(self, statement: str, *parameters: object) -> int:
+    def number(self, statement: str) -> int:
         """The only value of a query."""
-        [row] = self.query(statement, *parameters)
+        [row] = self.query(statement)
         [value] = row.values()
         return int(value)
 

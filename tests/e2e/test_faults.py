@@ -7,44 +7,28 @@ databases hold and every client received (invariants.py).
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from baton.demo import pace
 from contracts.channels import PUZZLE_EVENTS
 from tests.e2e import invariants
-from tests.e2e.games import Games
+from tests.e2e.games import PLAYERS, Games
 from tests.e2e.system import System, wait_for
 
 BEFORE, AFTER = 8, 6
 """Answers of each team before and after the fault."""
-DRAINED_WITHIN_S = 20.0
+WAITING = 4
+"""Events that must be waiting before what they wait for comes back. While it is away, a bot answers once and waits."""
+SETTLED_WITHIN_S = 30.0
+
 UNCONFIRMED = "SELECT count(*) FROM puzzle.outbox"
-RESENT = "SELECT count(*) FROM puzzle.outbox WHERE tries > 0"
+SENT_AGAIN = "SELECT count(*) FROM puzzle.outbox WHERE tries > 0"
 OVERDUE = "SELECT count(*) FROM points.sessions WHERE due_at < extract(epoch FROM clock_timestamp()) * 1000 - 300"
+TICKS = "SELECT count(*) FROM points.tick_requests"
 
-
-def now_ms() -> int:
-    """The clock of this machine, which is also the database's."""
-    return time.time_ns() // 1_000_000
-
-
-def all_holds(system: System, games: Games, broke_at: int) -> None:
-    """Wait for the end, and check everything of each of the games."""
-    games.finish()
-    wait_for(lambda: not invariants.unsettled(system), "all is delivered and settled", DRAINED_WITHIN_S)
-    accepted = games.accepted()
-    closed = [answer.judged.closed.closed_at for answer in accepted]
-    assert min(closed) < broke_at < max(closed), "the fault did not come in mid-game"
-    broken = {
-        session_id: words
-        for session_id in games.session_ids
-        if (words := invariants.broken(system, games.final_state(session_id), accepted, games.recordings(session_id)))
-    }
-    assert broken == {}, broken
-    assert all(len(report.results.players) == 3 for report in games.reports if report.results)
-    for name in system.processes:
-        assert "unexpected_error" not in system.log_of(name)
+Figures = Callable[[str, object], None]
 
 
 @pytest.fixture(autouse=True)
@@ -53,127 +37,163 @@ def _bots_never_doze(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "DOZING", 0.0)
 
 
-def test_puzzle_killed(whole_system: System) -> None:
-    with Games(whole_system) as games:
+@pytest.fixture
+def system(whole_system: System) -> Iterator[System]:
+    """The system, whole again after a test that failed half-way."""
+    yield whole_system
+    whole_system.mend()
+
+
+def now_ms() -> int:
+    """The clock of this machine, which is also the database's."""
+    return time.time_ns() // 1_000_000
+
+
+def play_on(system: System, games: Games, broke_at: int, figures: Figures) -> None:
+    """All is mended: play on, to the end, and check everything of each of the games."""
+    games.wait_for_answers(AFTER)
+    figures("seconds until all play again", (now_ms() - broke_at) / 1000)
+    games.wind_down()
+    play_out(system, games, broke_at, figures)
+
+
+def play_out(system: System, games: Games, broke_at: int, figures: Figures) -> None:
+    """Wait for the end, and check everything of each of the games."""
+    games.finish()
+    sessions = games.session_ids
+    waited = wait_for(lambda: not invariants.unsettled(system, sessions), "all is settled", SETTLED_WITHIN_S)
+    accepted = games.accepted()
+    instants = [answer.judged.closed.closed_at for answer in accepted]
+    before = sum(instant < broke_at for instant in instants)
+    figures("answers before and after the fault", (before, len(instants) - before))
+    figures("requests repeated, sockets reconnected", (games.retries, len(games.breaks)))
+    figures("seconds from the last end until all is settled", waited)
+    assert 0 < before < len(instants), "the fault did not come in mid-game"
+    broken = {
+        session_id: words
+        for session_id in sessions
+        if (words := invariants.broken(system, games.final_state(session_id), accepted, games.recordings(session_id)))
+    }
+    assert not broken, broken
+    for report in games.reports:
+        assert report.results is not None
+        assert len(report.results.players) == PLAYERS
+    for name in system.processes:
+        assert "unexpected_error" not in system.log_of(name)
+
+
+def test_puzzle_is_killed(system: System, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
-        whole_system.kill("puzzle")
-        wait_for(lambda: games.retries >= 3, "bots miss the puzzle service")
-        whole_system.start_again("puzzle")
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        system.kill("puzzle")
+        wait_for(lambda: games.retries >= WAITING, "bots miss the puzzle service")
+        system.start_again("puzzle")
+        play_on(system, games, broke_at, record_property)
 
 
-def test_points_killed(whole_system: System) -> None:
-    with Games(whole_system) as games:
+def test_points_is_killed(system: System, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
-        whole_system.kill("points")
-        wait_for(lambda: whole_system.number(RESENT) > 2, "the sweeper sends again")
-        games.wait_for_answers(2)
-        whole_system.start_again("points")
-        games.wait_for_answers(AFTER)
-        assert whole_system.metric("points", "baton_consumed_duplicates_total", stream=PUZZLE_EVENTS) > 0
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        system.kill("points")
+        wait_for(lambda: system.number(SENT_AGAIN) >= WAITING, "the sweeper sends again what points never confirmed")
+        system.start_again("points")
+        play_on(system, games, broke_at, record_property)
+        absorbed = system.metric("points", "baton_consumed_duplicates_total", stream=PUZZLE_EVENTS)
+        record_property("duplicates absorbed", absorbed)
+        assert absorbed > 0
 
 
-@pytest.mark.parametrize("names", [("realtime",), ("realtime", "realtime-2")], ids=["one gateway", "both gateways"])
-def test_gateways_killed(whole_system: System, names: tuple[str, ...]) -> None:
-    with Games(whole_system) as games:
+@pytest.mark.parametrize("names", [("realtime",), ("realtime", "realtime-2")], ids=["one of two", "both"])
+def test_gateways_are_killed(system: System, names: tuple[str, ...], record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
-        sockets = {name: whole_system.metric(name, "baton_connections") for name in ("realtime", "realtime-2")}
+        sockets = {name: system.metric(name, "baton_connections") for name in ("realtime", "realtime-2")}
         assert min(sockets.values()) > 0, sockets
         broke_at = now_ms()
-        whole_system.kill(*names)
-        wait_for(lambda: len(games.breaks) >= sum(sockets[name] for name in names), "clients come back")
-        whole_system.start_again(*names)
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
-
-
-def _kill_pool_child(system: System) -> None:
-    before = {child.pid for child in system.pool_children()}
-    os.kill(min(before), signal.SIGKILL)
-    wait_for(
-        lambda: len(now := {child.pid for child in system.pool_children()}) == len(before) and now != before,
-        "the worker replaces its child",
-    )
-
-
-def test_a_child_of_the_worker_killed(whole_system: System) -> None:
-    with Games(whole_system) as games:
-        games.wait_for_answers(BEFORE)
-        broke_at = now_ms()
-        _kill_pool_child(whole_system)
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        system.kill(*names)
+        wait_for(lambda: len(games.breaks) >= sum(sockets[name] for name in names), "clients notice")
+        system.start_again(*names)
+        play_on(system, games, broke_at, record_property)
 
 
 @pytest.mark.parametrize("name", ["worker", "beat"])
-def test_worker_or_beat_killed(whole_system: System, name: str) -> None:
-    with Games(whole_system) as games:
+def test_worker_or_beat_is_killed(system: System, name: str, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
         games.wind_down(leaving=60)
-        wait_for(lambda: not whole_system.number("SELECT count(*) FROM points.tick_requests"), "the ticks are taken")
+        wait_for(lambda: system.number(TICKS) == 0, "the ticks are taken")
         broke_at = now_ms()
-        whole_system.kill(name)
-        wait_for(lambda: whole_system.number(OVERDUE) > 0, "eliminations are overdue")
-        whole_system.start_again(name)
-        all_holds(whole_system, games, broke_at)
+        system.kill(name)
+        wait_for(lambda: system.number(OVERDUE) > 0, "eliminations are overdue")
+        system.start_again(name)
+        play_out(system, games, broke_at, record_property)
 
 
-def test_valkey_emptied(whole_system: System) -> None:
-    with Games(whole_system) as games:
+def test_a_child_of_the_worker_is_killed(system: System, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
-        gaps = whole_system.metric("points", "baton_room_gaps_total")
+        before = system.pool_children()
         broke_at = now_ms()
-        whole_system.valkey.flush()
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        os.kill(min(before), signal.SIGKILL)
+        wait_for(
+            lambda: (now := system.pool_children()) != before and len(now) == len(before),
+            "the worker replaces its child",
+        )
+        play_on(system, games, broke_at, record_property)
 
 
-def test_valkey_emptied_while_points_is_behind(whole_system: System) -> None:
-    with Games(whole_system) as games:
+def test_valkey_is_emptied(system: System, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
-        os.kill(whole_system.processes["points"].pid, signal.SIGSTOP)
+        told_before = _rooms_told_anew(system)
+        broke_at = now_ms()
+        system.valkey.flush()
+        games.wait_for_answers(1)
+        told = _rooms_told_anew(system) - told_before
+        record_property("rooms told anew", told)
+        assert told > 0
+        play_on(system, games, broke_at, record_property)
+
+
+def test_valkey_is_emptied_while_points_is_behind(system: System, record_property: Figures) -> None:
+    points = system.processes["points"].pid
+    with Games(system) as games:
+        games.wait_for_answers(BEFORE)
+        os.kill(points, signal.SIGSTOP)
         try:
-            wait_for(lambda: whole_system.number(UNCONFIRMED) >= 12, "events wait for points")
+            wait_for(lambda: system.number(UNCONFIRMED) > WAITING, "events wait for points")
             broke_at = now_ms()
-            whole_system.valkey.flush()
+            system.valkey.flush()
         finally:
-            os.kill(whole_system.processes["points"].pid, signal.SIGCONT)
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+            os.kill(points, signal.SIGCONT)
+        play_on(system, games, broke_at, record_property)
 
 
-@pytest.mark.parametrize("keeps", [True, False], ids=["with its file", "without its data"])
-def test_valkey_killed(whole_system: System, keeps: bool) -> None:
-    with Games(whole_system) as games:
+@pytest.mark.parametrize("keeps_data", [True, False], ids=["and keeps its data", "and loses its data"])
+def test_valkey_is_killed(system: System, keeps_data: bool, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
-        whole_system.valkey.kill()
-        games.wait_for_answers(2)
-        if not keeps:
-            whole_system.valkey.wipe()
-        whole_system.valkey.start()
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        system.valkey.kill()
+        wait_for(lambda: system.number(UNCONFIRMED) > WAITING, "events wait for Valkey")
+        if not keeps_data:
+            system.valkey.wipe()
+        system.valkey.start()
+        play_on(system, games, broke_at, record_property)
 
 
-def test_postgres_killed(whole_system: System) -> None:
-    with Games(whole_system) as games:
+def test_postgres_is_killed(system: System, record_property: Figures) -> None:
+    with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
-        whole_system.postgres.kill()
-        wait_for(lambda: games.retries >= 3, "bots miss the database")
-        whole_system.postgres.start()
-        games.wait_for_answers(AFTER)
-        games.wind_down()
-        all_holds(whole_system, games, broke_at)
+        system.postgres.kill()
+        wait_for(lambda: games.retries >= WAITING, "bots miss the database")
+        system.postgres.start()
+        play_on(system, games, broke_at, record_property)
+
+
+def _rooms_told_anew(system: System) -> float:
+    """How often points has had to tell a room its whole log, because it was behind or a gateway missed it."""
+    return sum(system.metric("points", f"baton_room_{why}_total") for why in ("gaps", "rebuilds"))

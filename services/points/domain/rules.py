@@ -39,7 +39,7 @@ def parse_rules(given: Mapping[str, Any], puzzle_types: frozenset[str] = KNOWN_P
     for field in given:
         try:
             msgspec.convert({field: given[field]}, Rules)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:
             raise InvalidRulesError(field, str(error).split(" - at ")[0]) from error
     rules = msgspec.convert(dict(given), Rules)
     for field, (low, high) in _LIMITS.items():

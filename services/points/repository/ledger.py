@@ -39,8 +39,8 @@ async def request_ticks(transaction: Transaction, run_id: UUID, session_id: Sess
     if session_id is not None:
         active = active.where(_sessions.c.session_id == session_id)
     columns = ["run_id", "session_id", "ticks", "requested_at"]
-    result = await transaction.connection.execute(insert(_requests).from_select(columns, active))
-    return int(result.rowcount)
+    statement = insert(_requests).from_select(columns, active).returning(_requests.c.session_id)
+    return len((await transaction.connection.execute(statement)).all())
 
 
 async def count_active(transaction: Transaction, session_id: SessionId | None) -> int:

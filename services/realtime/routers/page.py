@@ -10,7 +10,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 WEB = Path(__file__).parents[1] / "web"
-_HEADERS = {"Cache-Control": "no-cache"}
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    # What the page may load, it says itself; that it may not be framed, only a header can say.
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 
 router = APIRouter(include_in_schema=False)
 

@@ -35,7 +35,10 @@ async def decay(client: httpx.AsyncClient, **body: Any) -> httpx.Response:
 async def test_everybodys_points_at_this_moment(client: httpx.AsyncClient, database: Database) -> None:
     game = await begin(client, database)
     await apply(database, game.puzzles.solved(game.players[0], game.started_at + 5))
-    expected = [(str(player), seat, points) for seat, (player, points) in enumerate(zip(game.players, (15, 20, 15)))]
+    expected = [
+        (str(player), seat, points)
+        for seat, (player, points) in enumerate(zip(game.players, (15, 20, 15), strict=True))
+    ]
     for path in (f"/sessions/{game.session_id}/points", f"/teams/{game.team.team_id}/points"):
         body = await game.team.get(path)
         assert (body["session_id"], body["status"]) == (str(game.session_id), "active")
