@@ -44,6 +44,16 @@ def system(whole_system: System) -> Iterator[System]:
     whole_system.mend()
 
 
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """Notes what a fault cost, for the report of the test."""
+
+    def note(what: str, value: object) -> None:
+        request.node.user_properties.append((what, value))
+
+    return note
+
+
 def now_ms() -> int:
     """The clock of this machine, which is also the database's."""
     return time.time_ns() // 1_000_000
@@ -82,31 +92,31 @@ def play_out(system: System, games: Games, broke_at: int, figures: Figures) -> N
         assert "unexpected_error" not in system.log_of(name)
 
 
-def test_puzzle_is_killed(system: System, record_property: Figures) -> None:
+def test_puzzle_is_killed(system: System, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
         system.kill("puzzle")
         wait_for(lambda: games.retries >= WAITING, "bots miss the puzzle service")
         system.start_again("puzzle")
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
-def test_points_is_killed(system: System, record_property: Figures) -> None:
+def test_points_is_killed(system: System, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
         system.kill("points")
         wait_for(lambda: system.number(SENT_AGAIN) >= WAITING, "the sweeper sends again what points never confirmed")
         system.start_again("points")
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
         absorbed = system.metric("points", "baton_consumed_duplicates_total", stream=PUZZLE_EVENTS)
-        record_property("duplicates absorbed", absorbed)
+        figures("duplicates absorbed", absorbed)
         assert absorbed > 0
 
 
 @pytest.mark.parametrize("names", [("realtime",), ("realtime", "realtime-2")], ids=["one of two", "both"])
-def test_gateways_are_killed(system: System, names: tuple[str, ...], record_property: Figures) -> None:
+def test_gateways_are_killed(system: System, names: tuple[str, ...], figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         sockets = {name: system.metric(name, "baton_connections") for name in ("realtime", "realtime-2")}
@@ -115,11 +125,11 @@ def test_gateways_are_killed(system: System, names: tuple[str, ...], record_prop
         system.kill(*names)
         wait_for(lambda: len(games.breaks) >= sum(sockets[name] for name in names), "clients notice")
         system.start_again(*names)
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
 @pytest.mark.parametrize("name", ["worker", "beat"])
-def test_worker_or_beat_is_killed(system: System, name: str, record_property: Figures) -> None:
+def test_worker_or_beat_is_killed(system: System, name: str, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         games.wind_down(leaving=60)
@@ -128,10 +138,10 @@ def test_worker_or_beat_is_killed(system: System, name: str, record_property: Fi
         system.kill(name)
         wait_for(lambda: system.number(OVERDUE) > 0, "eliminations are overdue")
         system.start_again(name)
-        play_out(system, games, broke_at, record_property)
+        play_out(system, games, broke_at, figures)
 
 
-def test_a_child_of_the_worker_is_killed(system: System, record_property: Figures) -> None:
+def test_a_child_of_the_worker_is_killed(system: System, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         before = system.pool_children()
@@ -141,10 +151,10 @@ def test_a_child_of_the_worker_is_killed(system: System, record_property: Figure
             lambda: (now := system.pool_children()) != before and len(now) == len(before),
             "the worker replaces its child",
         )
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
-def test_valkey_is_emptied(system: System, record_property: Figures) -> None:
+def test_valkey_is_emptied(system: System, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         told_before = _rooms_told_anew(system)
@@ -152,12 +162,12 @@ def test_valkey_is_emptied(system: System, record_property: Figures) -> None:
         system.valkey.flush()
         games.wait_for_answers(1)
         told = _rooms_told_anew(system) - told_before
-        record_property("rooms told anew", told)
+        figures("rooms told anew", told)
         assert told > 0
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
-def test_valkey_is_emptied_while_points_is_behind(system: System, record_property: Figures) -> None:
+def test_valkey_is_emptied_while_points_is_behind(system: System, figures: Figures) -> None:
     points = system.processes["points"].pid
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
@@ -168,11 +178,11 @@ def test_valkey_is_emptied_while_points_is_behind(system: System, record_propert
             system.valkey.flush()
         finally:
             os.kill(points, signal.SIGCONT)
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
 @pytest.mark.parametrize("keeps_data", [True, False], ids=["and keeps its data", "and loses its data"])
-def test_valkey_is_killed(system: System, keeps_data: bool, record_property: Figures) -> None:
+def test_valkey_is_killed(system: System, keeps_data: bool, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
@@ -181,17 +191,17 @@ def test_valkey_is_killed(system: System, keeps_data: bool, record_property: Fig
         if not keeps_data:
             system.valkey.wipe()
         system.valkey.start()
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
-def test_postgres_is_killed(system: System, record_property: Figures) -> None:
+def test_postgres_is_killed(system: System, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
         broke_at = now_ms()
         system.postgres.kill()
         wait_for(lambda: games.retries >= WAITING, "bots miss the database")
         system.postgres.start()
-        play_on(system, games, broke_at, record_property)
+        play_on(system, games, broke_at, figures)
 
 
 def _rooms_told_anew(system: System) -> float:

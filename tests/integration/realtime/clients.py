@@ -17,7 +17,7 @@ from contracts.rooms import State, decode_state
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Role, Signer
 from tests.integration.realtime.points import Session
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 def token_for(

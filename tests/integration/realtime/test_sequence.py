@@ -12,7 +12,7 @@ from contracts.channels import WATCHED_ROOMS, room_channel, room_log
 from contracts.frames import Tick, encode
 from services.kit.clock import local_ms
 from services.kit.rooms import EVENTS_KEPT
-from tests.integration.realtime.clients import closed, dial, join, token_for, until
+from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
 from tests.integration.realtime.metrics import metric
 from tests.integration.realtime.points import EPOCH, Points, Session
 
@@ -95,7 +95,7 @@ async def test_an_emptied_valkey_is_filled_again_and_no_client_notices(gateway_u
     session = await points.open(events=3)
     async with join(gateway_url, session) as client:
         await points.redis.flushall()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             await points.rebuilding.wait()
         assert points.rebuilt == [session.id]
         await points.happen(session)
@@ -155,20 +155,20 @@ async def test_a_killed_subscription_comes_back_without_a_gap(
 
 async def test_all_of_many_first_clients_see_the_same_sequence(gateway_url: str, points: Points) -> None:
     session = await points.open()
-    joined = 0
+    satisfied = 0
 
     async def play() -> None:
-        while joined < 50:
+        while satisfied < 50:
             await points.happen(session)
 
     async def visit() -> None:
-        nonlocal joined
+        nonlocal satisfied
         async with join(gateway_url, session) as client:
-            joined += 1
-            await client.reach(client.seq + 30)
-            async with join(gateway_url, session, seq=client.seq - 20, epoch=EPOCH) as again:
+            await client.reach(client.seq + 10)
+            async with join(gateway_url, session, seq=client.seq - 5, epoch=EPOCH) as again:
                 assert again.welcome.recovered
-                await again.reach(client.seq + 10)
+                await again.reach(client.seq + 5)
+            satisfied += 1
             await playing
             await client.reach(session.seq)
             assert client.state == session.state
