@@ -28,7 +28,9 @@ from services.puzzle.service.roster import apply_points_event
 from services.puzzle.types.registry import installed
 
 TYPES = installed()
-ALL_TYPES = ["concentration", "memory", "multitasking", "spatial"]
+UNTIMED_TYPES = ["concentration", "memory", "multitasking"]
+"""Types whose answers may come at once; a trace takes the time that it says it took."""
+ALL_TYPES = [*UNTIMED_TYPES, "spatial"]
 signer = Signer(DEVELOPMENT_PRIVATE_KEY, 3600)
 
 
@@ -39,7 +41,7 @@ class Game:
         self.session_id = SessionId(uuid4())
         self.team_id = TeamId(uuid4())
         self.players = [PlayerId(uuid4()) for _ in range(players)]
-        self.types = types or ALL_TYPES
+        self.types = types or UNTIMED_TYPES
         self.version = 0
 
     def _head(self) -> dict[str, Any]:
@@ -121,6 +123,10 @@ class Rows:
         """What the outbox holds of a session, in order."""
         rows = self.all("SELECT payload FROM puzzle.outbox WHERE session_id = %s ORDER BY version", session_id)
         return [decode_puzzle_event(row["payload"]) for row in rows]
+
+    def let_time_pass(self, puzzle_id: UUID | str, ms: int = 20_000) -> None:
+        """Let the puzzle have been open for so long already."""
+        self.change("UPDATE puzzle.puzzles SET opened_at = opened_at - %s WHERE puzzle_id = %s", ms, puzzle_id)
 
     def let_time_run_out(self, puzzle_id: UUID | str) -> None:
         """Move the puzzle back in time, so that its deadline has just passed."""

@@ -73,6 +73,7 @@ async def test_a_right_answer_solves_a_puzzle_of_each_type_and_the_next_one_is_d
     game = await begin(database, Game(players=2, types=[type_name]))
     player = game.players[0]
     puzzle = rows.open_puzzle(player)
+    rows.let_time_pass(puzzle["puzzle_id"])
     right = right_answer(puzzle)
 
     response = await answer(client, game, player, puzzle["puzzle_id"], right)
@@ -90,12 +91,25 @@ async def test_a_right_answer_solves_a_puzzle_of_each_type_and_the_next_one_is_d
     assert (stored["status"], stored["answer"]) == ("solved", right)
 
 
+async def test_a_trace_that_claims_more_time_than_there_was_is_refused_and_closes_nothing(
+    client: httpx.AsyncClient, database: Database, rows: Rows
+) -> None:
+    game = await begin(database, Game(players=1, types=["spatial"]))
+    puzzle = rows.open_puzzle(game.players[0])
+
+    response = await answer(client, game, game.players[0], puzzle["puzzle_id"], right_answer(puzzle))
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_answer")
+    assert rows.puzzle(puzzle["puzzle_id"])["status"] == "open"
+
+
 @pytest.mark.parametrize("type_name", ALL_TYPES)
 async def test_a_wrong_answer_closes_the_puzzle_as_failed(
     client: httpx.AsyncClient, database: Database, rows: Rows, type_name: str
 ) -> None:
     game = await begin(database, Game(players=1, types=[type_name]))
     puzzle = rows.open_puzzle(game.players[0])
+    rows.let_time_pass(puzzle["puzzle_id"])
 
     response = await answer(client, game, game.players[0], puzzle["puzzle_id"], wrong_answer(puzzle))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from baton.demo.client import Api, ApiError
 from baton.demo.gateway import GameSocket
 from baton.demo.measure import Stopwatch
-from baton.demo.pace import Move, choose_move, thinking_s
+from baton.demo.pace import Move, choose_move, takes_s, thinking_s
 from baton.demo.recording import Recording
 from baton.demo.replies import Judged, Seated
 from baton.demo.solvers import SOLVERS, WRONG_ANSWERS
@@ -108,7 +108,7 @@ class Bot:
             return
         solve = (SOLVERS if move is Move.RIGHT else WRONG_ANSWERS)[puzzle.type]
         answer = solve(puzzle.view)
-        await asyncio.sleep(thinking_s(puzzle.type, self._speed, self._chance))
+        await asyncio.sleep(max(thinking_s(puzzle.type, self._speed, self._chance), takes_s(answer)))
         state = self.recording.state
         if state is not None and self._me(state).puzzle != puzzle:
             return  # expired, or out, while thinking

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +40,12 @@ def thinking_s(puzzle_type: str, speed: float, chance: random.Random) -> float:
     """Seconds until the answer is given."""
     median = THINKING_S.get(puzzle_type, THINKING_OTHER_S)
     return median * chance.lognormvariate(0.0, SPREAD) / speed
+
+
+def takes_s(answer: Mapping[str, Any]) -> float:
+    """Seconds that the answer itself says that it took, such as a trace; the server does not take it any sooner."""
+    trace = answer.get("trace")
+    return trace[-1][0] / 1000 if trace else 0.0
 
 
 def demo_rules(skill: float, speed: float) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -11,6 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
+
+log = structlog.get_logger()
 
 
 class DeadLetters:
@@ -85,3 +88,30 @@ async def give_up_or_retry(
             await skip(transaction, payload)
         await dead_letters.bury(transaction, key)
     return True
+
+
+async def retry_dead(
+    database: Database,
+    dead_letters: DeadLetters,
+    apply: Callable[[Transaction, bytes], Awaitable[object]],
+    limit: int,
+) -> int:
+    """Try events once more that were given up, each in a transaction of its own. Returns how many took effect.
+
+    One that fails again stays where it is, for whoever looks into it. Raises what is only transient.
+    """
+    async with database.transaction() as transaction:
+        dead = await dead_letters.dead(transaction, limit)
+    applied = 0
+    for key, payload in dead:
+        try:
+            async with database.transaction() as transaction:
+                if not await dead_letters.forget(transaction, key):
+                    continue  # somebody else is at it
+                await apply(transaction, payload)
+            applied += 1
+        except TRANSIENT:
+            raise
+        except Exception as error:  # noqa: BLE001 (it stays where it is; the next one may do better)
+            log.warning("dead_letter_failed_again", entry=key, error=repr(error))
+    return applied

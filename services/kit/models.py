@@ -27,15 +27,6 @@ class OutboxColumns:
         return UniqueConstraint("session_id", "version"), Index("outbox_due", "next_try_at")
 
 
-class InboxColumns:
-    """Events that have taken effect here, so that a second delivery is known for what it is."""
-
-    __tablename__ = "inbox"
-
-    event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    seen_at: Mapped[int] = mapped_column(BigInteger, index=True)
-
-
 class DeadLetterColumns:
     """Failed tries to apply an event; from `dead_at` on it is given up until somebody retries it by hand."""
 

@@ -37,6 +37,7 @@ class Outcome(enum.Enum):
 class _Head(msgspec.Struct):
     event_id: EventId | None = None
     session_id: SessionId | None = None
+    version: int = 0
 
 
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -146,7 +147,7 @@ class Consumer:
         return entries
 
     async def _handle(self, entries: list[Entry]) -> None:
-        """Sessions side by side, the events of one session one after the other."""
+        """Sessions side by side, the events of one session one after the other, in the order of their versions."""
         held, self._held = self._held, []
         lanes: dict[SessionId | None, list[Entry]] = {}
         for entry in sorted({e.id: e for e in [*held, *entries]}.values(), key=_position):
@@ -160,31 +161,41 @@ class Consumer:
             await self._acknowledge(done)
 
     async def _lane(self, entries: list[Entry]) -> list[Entry]:
-        return [entry for entry in entries if await self._is_done(entry)]
+        """Those of one session's entries that may be acknowledged; the others are held for another try."""
+        done = []
+        for number, entry in enumerate(entries):
+            try:
+                outcome = await self._apply(entry.payload)
+            except Exception as error:  # noqa: BLE001 (counted by `failed`, which gives up after bounded tries)
+                if await self._is_given_up(entry, error):
+                    done.append(entry)
+                else:
+                    self._held.append(entry)
+                continue
+            if outcome is Outcome.EARLY:
+                await self._hold(entries[number:])  # whatever comes after it is too early as well
+                break
+            counter = metrics.consumed if outcome is Outcome.DONE else metrics.consumed_duplicates
+            counter.labels(self._stream).inc()
+            done.append(entry)
+        return done
 
-    async def _is_done(self, entry: Entry) -> bool:
-        """Whether the entry may be acknowledged; otherwise it is held for another try."""
-        try:
-            outcome = await self._apply(entry.payload)
-        except Exception as error:  # noqa: BLE001 (counted by `failed`, which gives up after bounded tries)
-            metrics.consume_failures.labels(self._stream).inc()
-            log.warning("consume_failed", stream=self._stream, entry=entry.key, error=repr(error))
-            if await self._failed(entry.key, entry.payload, error):
-                metrics.dead_letters.labels(self._stream).inc()
-                log.error("dead_letter", stream=self._stream, entry=entry.key, error=repr(error))
-                return True
-            self._held.append(entry)
+    async def _is_given_up(self, entry: Entry, error: Exception) -> bool:
+        metrics.consume_failures.labels(self._stream).inc()
+        log.warning("consume_failed", stream=self._stream, entry=entry.key, error=repr(error))
+        if not await self._failed(entry.key, entry.payload, error):
             return False
-        if outcome is Outcome.EARLY:
-            metrics.consumed_early.labels(self._stream).inc()
-            if asyncio.get_running_loop().time() - entry.since > HOLD_S:
-                await self._redis.xack(self._stream, self._group, entry.id)  # unconfirmed: it will be sent again
-            else:
-                self._held.append(entry)
-            return False
-        counter = metrics.consumed if outcome is Outcome.DONE else metrics.consumed_duplicates
-        counter.labels(self._stream).inc()
+        metrics.dead_letters.labels(self._stream).inc()
+        log.error("dead_letter", stream=self._stream, entry=entry.key, error=repr(error))
         return True
+
+    async def _hold(self, early: list[Entry]) -> None:
+        """Keep entries for their predecessor. Those that waited too long are unconfirmed, so they will be sent again."""
+        metrics.consumed_early.labels(self._stream).inc(len(early))
+        now = asyncio.get_running_loop().time()
+        if late := [entry.id for entry in early if now - entry.since > HOLD_S]:
+            await self._redis.xack(self._stream, self._group, *late)
+        self._held += [entry for entry in early if now - entry.since <= HOLD_S]
 
     async def _acknowledge(self, entries: list[Entry]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -197,9 +208,10 @@ class Consumer:
         await pipeline.execute()
 
 
-def _position(entry: Entry) -> tuple[int, int]:
+def _position(entry: Entry) -> tuple[int, int, int]:
+    """By version, so that a heap out of order takes one round, and then by place in the stream."""
     milliseconds, _, number = entry.id.partition(b"-")
-    return int(milliseconds), int(number)
+    return entry.head.version, int(milliseconds), int(number)
 
 
 def _flatten(reply: Any) -> list[tuple[bytes, dict[bytes, bytes] | None]]:

@@ -1,5 +1,7 @@
 """⑤ What points listens to: the puzzle service's events, its confirmations, and gateways that miss a room."""
 
+from functools import partial
+
 from redis.asyncio import Redis
 
 from contracts.channels import (
@@ -39,7 +41,7 @@ class Consumers:
             group=POINTS_GROUP,
             name=name,
             apply=self._confirm,
-            failed=self._message_failed,
+            failed=partial(self._message_failed, POINTS_CONFIRMATIONS),
         )
         self.room_requests = Consumer(
             redis,
@@ -47,7 +49,7 @@ class Consumers:
             group=POINTS_GROUP,
             name=name,
             apply=self._rebuild,
-            failed=self._message_failed,
+            failed=partial(self._message_failed, ROOM_REQUESTS),
         )
 
     async def _apply(self, payload: bytes) -> Outcome:
@@ -69,10 +71,10 @@ class Consumers:
         failure = key, payload, error
         return await give_up_or_retry(self._database, dead_letters, PUZZLE_EVENTS, failure, skip=_skip_event)
 
-    async def _message_failed(self, key: str, payload: bytes, error: Exception) -> bool:
+    async def _message_failed(self, stream: str, key: str, payload: bytes, error: Exception) -> bool:
         """Messages that are no facts: nobody waits behind them, and whoever needs it asks again."""
         failure = key, payload, error
-        return await give_up_or_retry(self._database, dead_letters, ROOM_REQUESTS, failure, skip=_skip_nothing)
+        return await give_up_or_retry(self._database, dead_letters, stream, failure, skip=_skip_nothing)
 
 
 async def _skip_event(transaction: Transaction, payload: bytes) -> None:

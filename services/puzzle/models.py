@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.kit.models import DeadLetterColumns, IdempotencyColumns, InboxColumns, OutboxColumns
+from services.kit.models import DeadLetterColumns, IdempotencyColumns, OutboxColumns
 
 SCHEMA = "puzzle"
 
@@ -108,10 +108,6 @@ class Puzzle(Base):
 
 class Outbox(OutboxColumns, Base):
     """Events for the points service."""
-
-
-class Inbox(InboxColumns, Base):
-    """The points service's events that have taken effect here."""
 
 
 class DeadLetter(DeadLetterColumns, Base):

@@ -80,10 +80,12 @@ def lost_or_doubled(records: Records, accepted: Iterable[Accepted]) -> Iterator[
     session_id, penalty = records.session["session_id"], records.session["rules"]["penalty"]
     for puzzle_id, row in records.puzzles.items():
         solved, failed = row["status"] == Verdict.SOLVED, row["status"] == Verdict.FAILED
-        in_time = (solved or failed) and row["closed_at"] < records.out_at(row["player_id"])
+        out_at, penalties = records.out_at(row["player_id"]), keys[f"penalty:{session_id}:{puzzle_id}"]
+        # A penalty can itself put the player out, at that instant; `Books` looks whether there was anything to take.
+        in_time = row["closed_at"] is not None and (row["closed_at"] - (penalties > 0) < out_at)
         expected = {
             "outcomes": (keys[f"solve:{session_id}:{puzzle_id}"], int(solved)),
-            "penalties": (keys[f"penalty:{session_id}:{puzzle_id}"], int(failed and in_time and penalty > 0)),
+            "penalties": (penalties, int(failed and in_time and penalty > 0)),
             "times told as solved": (told["puzzle.solved", puzzle_id], int(solved and in_time)),
             "times told as failed": (told["puzzle.failed", puzzle_id], int(failed and in_time)),
         }
@@ -138,7 +140,7 @@ class Books:
     def _change(self, player: Player, entry: DictRow) -> Iterator[str]:
         started_at, interval, decay = self._session["started_at"], self._rules["interval_ms"], self._rules["decay"]
         left = max(0, player.base - decay * ((entry["at"] - started_at) // interval))
-        if -entry["amount"] > left:
+        if -entry["amount"] > left or entry["amount"] == 0:
             yield f"{entry['key']} took {-entry['amount']} of {left} points"
         player.base += entry["amount"]
         player.zero_at = max(entry["at"], started_at + -(-player.base // decay) * interval)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.events import SessionCountdown
 from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
@@ -73,10 +74,11 @@ async def newest_session(transaction: Transaction, player_id: PlayerId) -> tuple
     return None if row is None else (row.session_id, row.team_id)
 
 
-async def add_session(transaction: Transaction, event: SessionCountdown) -> None:
-    """Keep a copy of a session and its roster."""
-    await transaction.connection.execute(
-        insert(sessions).values(
+async def add_session(transaction: Transaction, event: SessionCountdown) -> bool:
+    """Keep a copy of a session and its roster; False if somebody else just did."""
+    added = await transaction.connection.execute(
+        upsert(sessions)
+        .values(
             session_id=event.session_id,
             team_id=event.team_id,
             status=Status.COUNTDOWN,
@@ -89,9 +91,14 @@ async def add_session(transaction: Transaction, event: SessionCountdown) -> None
             last_at=0,
             dealt=0,
         )
+        .on_conflict_do_nothing()
+        .returning(sessions.c.session_id)
     )
+    if added.first() is None:
+        return False
     rows = [{"session_id": event.session_id, "player_id": player_id} for player_id in event.players]
     await transaction.connection.execute(insert(players), rows)
+    return True
 
 
 async def set_points_version(transaction: Transaction, session_id: SessionId, version: int) -> None:

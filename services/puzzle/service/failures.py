@@ -1,15 +1,11 @@
 """Stream entries that cannot be applied: tried a bounded number of times, then put aside for somebody to look at."""
 
-import structlog
-
 from contracts.events import decode_points_event
 from services.kit.database import Database, Transaction
-from services.kit.dead_letters import TRANSIENT, DeadLetters, give_up_or_retry
+from services.kit.dead_letters import DeadLetters, give_up_or_retry, retry_dead
 from services.puzzle import models
 from services.puzzle.service import roster
 from services.puzzle.types.registry import Registry
-
-log = structlog.get_logger()
 
 _dead_letters = DeadLetters(models.DeadLetter)
 
@@ -33,19 +29,9 @@ async def message_failed(database: Database, stream: str, key: str, payload: byt
 
 
 async def retry_dead_letters(database: Database, types: Registry, limit: int = 100) -> int:
-    """Try once more to apply points' events that were given up. Returns how many took effect, now or before."""
-    async with database.transaction() as transaction:
-        dead = await _dead_letters.dead(transaction, limit)
-    applied = 0
-    for key, payload in dead:
-        try:
-            async with database.transaction() as transaction:
-                event = decode_points_event(payload)
-                await roster.apply_points_event(transaction, types, event, retried=True)
-                await _dead_letters.forget(transaction, key)
-            applied += 1
-        except TRANSIENT:
-            raise
-        except Exception as error:  # noqa: BLE001 (it stays where it is; the next one may do better)
-            log.warning("dead_letter_failed_again", entry=key, error=repr(error))
-    return applied
+    """Try once more to apply points' events that were given up. Returns how many took effect."""
+
+    async def apply(transaction: Transaction, payload: bytes) -> None:
+        await roster.apply_points_event(transaction, types, decode_points_event(payload), retried=True)
+
+    return await retry_dead(database, _dead_letters, apply, limit)

@@ -101,7 +101,7 @@ def _judge(types: Registry, puzzle: Puzzle, given: dict[str, Any], at: int) -> C
     if size > kind.max_answer_bytes:
         raise errors.invalid_answer(f"{size} bytes, where {kind.max_answer_bytes} are allowed")
     try:
-        solved = kind.check(puzzle.view, puzzle.hidden, given)
+        solved = kind.check(puzzle.view, puzzle.hidden, given, elapsed_ms=at - puzzle.opened_at)
     except InvalidAnswer as error:
         raise errors.invalid_answer(str(error)) from error
     verdict = Verdict.SOLVED if solved else Verdict.FAILED

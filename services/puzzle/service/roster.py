@@ -1,17 +1,17 @@
-"""⑤ What points tells of sessions takes effect here: each event once, in the order of its session."""
+"""⑤ What points tells of sessions takes effect here: each event once, in the order of its session.
+
+The order is also the inbox: a session remembers the last version it applied, in the transaction of the effect.
+"""
 
 from contracts.events import PlayerEliminated, PointsEvent, SessionCountdown, SessionFinished, SessionStarted
 from services.kit.clock import now_ms
 from services.kit.database import Transaction
-from services.kit.inbox import Inbox
 from services.kit.streams import Outcome
-from services.puzzle import domain, models
+from services.puzzle import domain
 from services.puzzle.domain import Session, Status
 from services.puzzle.repository import puzzles, sessions
 from services.puzzle.service.dealing import turn
 from services.puzzle.types.registry import Registry
-
-_inbox = Inbox(models.Inbox)
 
 
 class UnexpectedEventError(Exception):
@@ -29,13 +29,10 @@ async def apply_points_event(
     session = await sessions.lock(transaction, event.session_id)
     if not retried and (outcome := _out_of_place(session, event)):
         return outcome
-    if not await _inbox.claim(transaction, event.event_id, await now_ms(transaction.connection)):
-        return Outcome.DUPLICATE
     if session is None:
-        await _begin(transaction, event)
-    else:
-        await _follow(transaction, types, session, event)
-        await _go_on(transaction, session, event)
+        return await _begin(transaction, event)
+    await _follow(transaction, types, session, event)
+    await _go_on(transaction, session, event)
     return Outcome.DONE
 
 
@@ -58,13 +55,13 @@ def _out_of_place(session: Session | None, event: PointsEvent) -> Outcome | None
     return Outcome.EARLY if event.version > known + 1 else None
 
 
-async def _begin(transaction: Transaction, event: PointsEvent) -> None:
+async def _begin(transaction: Transaction, event: PointsEvent) -> Outcome:
     """The first event of a session. One that ends in the lobby has no roster, and needs none."""
     match event:
         case SessionCountdown():
-            await sessions.add_session(transaction, event)
+            return Outcome.DONE if await sessions.add_session(transaction, event) else Outcome.DUPLICATE
         case SessionFinished():
-            pass
+            return Outcome.DONE
         case _:
             raise UnexpectedEventError(f"{type(event).__name__} of a session without a roster")
 

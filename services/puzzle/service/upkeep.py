@@ -19,8 +19,6 @@ from services.puzzle.types.registry import Registry, installed
 
 log = structlog.get_logger()
 
-INBOX_KEPT_MS = 30 * 24 * 3600 * 1000
-
 
 class Position(NamedTuple):
     """All events of a session with an instant up to and including `now` have a version up to `version`."""
@@ -95,5 +93,4 @@ async def forget_old(transaction: Transaction) -> int:
     """Delete what was remembered long enough: responses by key, ids of events, failures that were overcome."""
     now = await now_ms(transaction.connection)
     forgotten = await idempotency.forget_old(transaction, models.Idempotency)
-    forgotten += await memory.forget_inbox(transaction, before=now - INBOX_KEPT_MS)
     return forgotten + await memory.forget_failures(transaction, before=now - KEPT_MS)

@@ -112,7 +112,6 @@ async def test_events_that_come_twice_or_too_early_take_effect_once_and_in_order
     await until(none_is_pending)
     assert rows.one("SELECT count(*) FROM puzzle.puzzles")["count"] == 2
     assert [event.version for event in rows.events(game.session_id)] == [1, 2]
-    assert rows.one("SELECT count(*) FROM puzzle.inbox")["count"] == 3
 
 
 async def test_an_answer_is_sent_at_once_and_forgotten_when_points_confirms_it(

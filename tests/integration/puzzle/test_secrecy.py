@@ -49,6 +49,7 @@ async def test_neither_a_response_nor_an_event_holds_the_answer_of_an_open_puzzl
     for _ in range(5):
         shown = await current(client, game, player)
         puzzle = rows.puzzle(shown["puzzle_id"])
+        rows.let_time_pass(shown["puzzle_id"])
         [told] = [event for event in rows.events(game.session_id) if shown["puzzle_id"] in str(event)][-1:]
         body = (await answer(client, game, player, puzzle["puzzle_id"], right_answer(puzzle))).json()
         following = rows.open_puzzle(player)

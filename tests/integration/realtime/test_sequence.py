@@ -160,6 +160,7 @@ async def test_all_of_many_first_clients_see_the_same_sequence(gateway_url: str,
     async def play() -> None:
         while satisfied < 50:
             await points.happen(session)
+            await witness.reach(session.seq)
 
     async def visit() -> None:
         nonlocal satisfied
@@ -173,7 +174,7 @@ async def test_all_of_many_first_clients_see_the_same_sequence(gateway_url: str,
             await client.reach(session.seq)
             assert client.state == session.state
 
-    async with asyncio.TaskGroup() as group:
+    async with join(gateway_url, session) as witness, asyncio.TaskGroup() as group:
         playing = group.create_task(play())
         for _ in range(50):
             group.create_task(visit())

@@ -35,14 +35,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("idempotency_created_at"), "idempotency", ["created_at"], unique=False, schema="puzzle")
     op.create_table(
-        "inbox",
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("seen_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("event_id", name=op.f("inbox_pkey")),
-        schema="puzzle",
-    )
-    op.create_index(op.f("inbox_seen_at"), "inbox", ["seen_at"], unique=False, schema="puzzle")
-    op.create_table(
         "outbox",
         sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("session_id", sa.Uuid(), nullable=False),
@@ -141,8 +133,6 @@ def downgrade() -> None:
     op.drop_table("sessions", schema="puzzle")
     op.drop_index("outbox_due", table_name="outbox", schema="puzzle")
     op.drop_table("outbox", schema="puzzle")
-    op.drop_index(op.f("inbox_seen_at"), table_name="inbox", schema="puzzle")
-    op.drop_table("inbox", schema="puzzle")
     op.drop_index(op.f("idempotency_created_at"), table_name="idempotency", schema="puzzle")
     op.drop_table("idempotency", schema="puzzle")
     op.drop_table("dead_letters", schema="puzzle")
