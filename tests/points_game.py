@@ -48,7 +48,7 @@ async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
     """What the condition returns as soon as that is true."""
     async with asyncio.timeout(seconds):
         while not (result := await condition()):  # noqa: ASYNC110 (what it waits for is in other processes)

@@ -190,7 +190,7 @@ class Consumer:
         return True
 
     async def _hold(self, early: list[Entry]) -> None:
-        """Keep entries for their predecessor. Those that waited too long are unconfirmed, so they will be sent again."""
+        """Keep entries for their predecessor. Those that waited too long stay unconfirmed, and will be sent again."""
         metrics.consumed_early.labels(self._stream).inc(len(early))
         now = asyncio.get_running_loop().time()
         if late := [entry.id for entry in early if now - entry.since > HOLD_S]:

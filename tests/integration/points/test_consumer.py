@@ -160,7 +160,7 @@ async def test_two_processes_share_the_stream(
     chance = random.Random(3)
     other = settings.model_copy(update={"port": settings.port + 100})
     async with running(application(settings)) as client, running(application(other)):
-        games = [await begin(client, database) for _ in range(4)]
+        games = [await begin(client, database, players=2) for _ in range(2)]
         events = {game.session_id: some_events(game, 10, chance) for game in games}
         states = [await expected(database, game, events[game.session_id]) for game in games]
         deliveries = [event for all_ in events.values() for event in [*all_, *all_]]

@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from baton.ports import any_free
+from contracts.channels import ROOM_REQUESTS
 from services.kit.supervise import Supervisor, stop
 from services.realtime.listener import Listener, NotListeningError
 from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
@@ -40,6 +41,33 @@ async def test_while_points_is_away_a_missing_room_is_no_unknown_session(gateway
     assert await _close_of_a_join(gateway_url, Session()) == (4001, "room_unavailable")
 
 
+async def test_an_emptied_valkey_while_points_is_away_closes_nobody(gateway_url: str, redis: Redis) -> None:
+    points = Points(redis)
+    session = await points.open(events=3)
+    async with join(gateway_url, session) as client:
+        await redis.flushall()
+
+        async def asked_twice() -> bool:
+            return int(await redis.xlen(ROOM_REQUESTS)) >= 2
+
+        await until(asked_twice)
+        session.deal()
+        async with points.answering():
+            await client.reach(session.seq)
+        assert client.state == session.state
+
+
+async def test_a_session_that_is_gone_makes_its_clients_come_back_and_then_stay_away(
+    gateway_url: str, points: Points, redis: Redis
+) -> None:
+    session = await points.open()
+    async with join(gateway_url, session) as client:
+        del points.sessions[session.id]
+        await redis.flushall()
+        assert await client.closed() == (4002, "sequence_lost")
+    assert await _close_of_a_join(gateway_url, session) == (4504, "unknown_session")
+
+
 async def test_many_who_wait_for_a_missing_room_are_served_by_one_request(gateway_url: str, redis: Redis) -> None:
     points = Points(redis)
     session = await points.open(events=3)
@@ -56,6 +84,10 @@ async def _hears(listener: Listener) -> bool:
     except NotListeningError:
         return False
     return True
+
+
+def _fail(_: bytes) -> None:
+    raise ValueError("nobody else must suffer from this")
 
 
 class Wire:
@@ -117,6 +149,8 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
         await connected.acquire()
         await redis.publish("a channel", "1")
         assert await heard.get() == b"1"
+        await listener.subscribe("a bad one", _fail)
+        await redis.publish("a bad one", "0")
         await wire.cut()
         await connected.acquire()
         await redis.publish("a channel", "2")

@@ -8,7 +8,7 @@ from services.realtime.settings import RealtimeSettings
 async def _get(host: str, **settings: str) -> httpx.Response:
     transport = httpx.ASGITransport(create_app(RealtimeSettings.model_validate(settings)))
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-        return await client.get("/config", headers={"Host": host.encode("latin-1")})
+        return await client.get("/config", headers={b"Host": host.encode("latin-1")})
 
 
 @pytest.mark.parametrize(
