@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_shutdown
+from kombu.transport import redis as transport
 
 from services.kit import logs
 from services.kit.settings import load
@@ -16,23 +17,24 @@ from worker.settings import WorkerSettings
 settings = load(WorkerSettings)
 runtime = Runtime(settings)
 
+# A task that is lost with its worker is not missed: beat asks for every one again. So nothing is kept for it in the
+# broker and nothing given back: kombu would do both over a connection that it has just closed, when the broker has
+# gone away, and the worker's process ends by it.
+transport.Channel.do_restore = False
+
 app = Celery("baton", broker=settings.broker, include=["worker.tasks"])
 app.conf.update(
     beat_schedule=SCHEDULE,
     timezone="UTC",
     task_ignore_result=True,
-    # A task is acknowledged when it is done, and goes to another worker when its own dies.
+    # A worker takes no task before it has done the one in hand: others may be idle.
     task_acks_late=True,
-    task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     task_time_limit=30,
     worker_max_tasks_per_child=5_000,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
-        "visibility_timeout": 60,
-        # Without these two a lost task comes back after 100 s at the earliest, whatever the visibility time-out.
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
+        "ack_emulation": False,
         "socket_timeout": 10,
         "socket_connect_timeout": 5,
         "health_check_interval": 10,

@@ -125,7 +125,7 @@ class Verifier:
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenError("the token has expired", expired=True) from error
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TokenError("the token is not valid") from error
 
 

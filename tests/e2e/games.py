@@ -31,6 +31,7 @@ RULES = {
     "interval_ms": 290,
     "countdown_ms": 300,
     "seats": PLAYERS,
+    "puzzle_types": ["concentration", "memory", "multitasking"],  # a walk through a spatial one takes its time
 }
 """Rules under which a game lasts, on the slowest machine, until it is wound down."""
 
@@ -110,7 +111,7 @@ class Games:
 
         wait_for(enough, f"{more} more answers of each team, beyond {before}", within=40)
 
-    def wind_down(self, leaving: int = 15) -> None:
+    def wind_down(self, leaving: int = 9) -> None:
         """Let an operator take so many ticks that the best-off player of each team is left with so many points."""
         with httpx.Client(trust_env=False, timeout=10) as http:
             points = self._system.url("points")

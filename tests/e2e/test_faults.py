@@ -17,7 +17,7 @@ from tests.e2e import invariants
 from tests.e2e.games import PLAYERS, Games
 from tests.e2e.system import System, wait_for
 
-BEFORE, AFTER = 8, 6
+BEFORE, AFTER = 5, 4
 """Answers of each team before and after the fault."""
 WAITING = 4
 """Events that must be waiting before what they wait for comes back. While it is away, a bot answers once and waits."""
@@ -132,7 +132,7 @@ def test_gateways_are_killed(system: System, names: tuple[str, ...], figures: Fi
 def test_worker_or_beat_is_killed(system: System, name: str, figures: Figures) -> None:
     with Games(system) as games:
         games.wait_for_answers(BEFORE)
-        games.wind_down(leaving=60)
+        games.wind_down(leaving=40)
         wait_for(lambda: system.number(TICKS) == 0, "the ticks are taken")
         broke_at = now_ms()
         system.kill(name)

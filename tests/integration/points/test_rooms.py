@@ -16,11 +16,10 @@ from contracts.ids import SessionId
 from contracts.rooms import State, decode_state
 from services.kit.database import Database
 from services.kit.rooms import EVENTS_KEPT, Publication, Rooms
-from services.points.repository import rooms as repository
 from services.points.service import answers, sessions
 from services.points.service.announcing import Announcer
 from tests.factories import Puzzles
-from tests.points_game import Game, Rows, Team, begin, bearer, until
+from tests.points_game import Game, Rows, Team, bearer, begin, until
 
 pytestmark = pytest.mark.anyio
 
