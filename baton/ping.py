@@ -4,6 +4,7 @@ import socket
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 
 def node_name(prefix: str) -> str:
@@ -13,8 +14,9 @@ def node_name(prefix: str) -> str:
 
 def worker_answers(broker_url: str, node: str, within: float = 0.5) -> bool:
     """Whether the worker answers within so many seconds. False too when the broker cannot be reached."""
-    with Celery(broker=broker_url, set_as_current=False) as app:
+    # A connection of its own: one from Celery's pool may be to a broker that was started again since.
+    with Celery(broker=broker_url, set_as_current=False) as app, app.connection_for_write() as connection:
         try:
-            return bool(app.control.ping(destination=[node], timeout=within))
-        except OperationalError:
+            return bool(app.control.ping(destination=[node], timeout=within, connection=connection))
+        except (OperationalError, RedisError):
             return False

@@ -144,10 +144,10 @@ class Rows:
     """The service's tables, as nobody sees them over HTTP."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def all(self, query: str, *parameters: object) -> list[dict[str, Any]]:
-        with psycopg.connect(self._url, row_factory=dict_row) as connection:
+        with psycopg.connect(self.url, row_factory=dict_row) as connection:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def one(self, query: str, *parameters: object) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Rows:
         return value
 
     def change(self, query: str, *parameters: object) -> None:
-        with psycopg.connect(self._url) as connection:
+        with psycopg.connect(self.url) as connection:
             connection.execute(query.encode(), parameters)
 
     def ledger(self, session_id: UUID) -> list[dict[str, Any]]:

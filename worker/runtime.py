@@ -73,8 +73,9 @@ class Runtime:
 
     def close(self) -> None:
         """Release everything."""
-        if self._runner is None:
-            return
-        if self._resources is not None:
-            self._runner.run(self._resources.close())
-        self._runner.close()
+        runner, resources = self._runner, self._resources
+        self._runner = self._resources = None
+        if runner is not None:
+            if resources is not None:
+                runner.run(resources.close())
+            runner.close()

@@ -17,6 +17,9 @@ from starlette.exceptions import HTTPException
 log = structlog.get_logger()
 
 
+PROBLEM_JSON = "application/problem+json"
+
+
 class Problem(Exception):  # noqa: N818 (RFC 9457's word for it)
     """Refuses a request. Raised before anything is changed, or in a transaction that it rolls back."""
 
@@ -41,7 +44,7 @@ class ProblemDocument(BaseModel):
 
 
 class _ProblemResponse(JSONResponse):
-    media_type = "application/problem+json"
+    media_type = PROBLEM_JSON
 
     def render(self, content: Any) -> bytes:
         # It may quote what was sent, and half a surrogate pair gets through JSON but cannot be encoded.
@@ -132,10 +135,23 @@ def _on_unexpected(_: Request, error: Exception) -> JSONResponse:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Make every error of `app` a problem document."""
+    """Make every error of `app` a problem document, and its OpenAPI document say so."""
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http)
     app.exception_handler(DBAPIError)(_on_database)
     app.exception_handler(PoolTimeout)(_on_database)
     app.exception_handler(Exception)(_on_unexpected)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        for path in document["paths"].values():
+            for operation in path.values():
+                for response in operation["responses"].values():
+                    content = response.get("content", {})
+                    if "ProblemDocument" in content.get("application/json", {}).get("schema", {}).get("$ref", ""):
+                        content[PROBLEM_JSON] = content.pop("application/json")
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document

@@ -28,6 +28,7 @@ from contracts.channels import room_key
 from contracts.ids import SessionId
 from services.kit.migrate import migrate
 
+GATEWAYS = ("realtime", "realtime-2")
 READY_WITHIN_S = 60.0
 LOG_LINES = 60
 
@@ -48,6 +49,7 @@ class Process:
     def __init__(self, command: Command, log_file: Path) -> None:
         self.command = command
         self.log_file = log_file
+        self.noted_at = 0
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -101,6 +103,10 @@ class Process:
             log.seek(after)
             return log.read().decode(errors="replace")
 
+    def new_output(self) -> str:
+        """What it wrote since the logs were last noted."""
+        return self.output(self.noted_at)
+
     def last_words(self) -> str:
         return "\n".join(self.output().splitlines()[-LOG_LINES:])
 
@@ -123,7 +129,7 @@ class System:
         self.postgres.start()
         self.valkey.start()
         migrate(self.postgres.url)
-        self.ports = {name: any_free() for name in ("realtime", "realtime-2", "points", "puzzle")}
+        self.ports = {name: any_free() for name in (*GATEWAYS, "points", "puzzle")}
         for command in self._commands():
             process = self.processes[command.name] = Process(command, self.folder / f"{command.name}.log")
             process.start()
@@ -163,7 +169,7 @@ class System:
     @property
     def gateways(self) -> list[int]:
         """The ports of both gateways."""
-        return [self.ports["realtime"], self.ports["realtime-2"]]
+        return [self.ports[name] for name in GATEWAYS]
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -195,8 +201,10 @@ class System:
             found: Any = client.hget(room_key(session_id), "seq")
         return None if found is None else int(found)
 
-    def log_of(self, name: str) -> str:
-        return self.processes[name].output()
+    def note_logs(self) -> None:
+        """From now on, `new_output` is what is written from now on."""
+        for process in self.processes.values():
+            process.noted_at = process.log_file.stat().st_size
 
     def last_words(self) -> Iterable[tuple[str, str]]:
         """The ends of all logs, each with its name."""

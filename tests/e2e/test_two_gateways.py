@@ -1,10 +1,8 @@
 """One answer, two gateway processes: the award reaches the sockets of both, as the same bytes under the same number."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import pytest
 
 from baton.demo.bot import Bot
 from baton.demo.client import Api
@@ -15,9 +13,8 @@ from contracts.frames import decode_event
 from contracts.ids import SessionId
 from contracts.puzzles import Verdict
 from contracts.rooms import PointsAwarded, State, Status
-from tests.e2e.system import System
+from tests.e2e.system import GATEWAYS, System
 
-GATEWAYS = ("realtime", "realtime-2")
 NAMES = ("Ada", "Ben", "Cleo", "Dev")
 RULES = {
     "start_points": 500,
@@ -58,17 +55,11 @@ async def until_awarded(bot: Bot, number: int) -> None:
     await bot.until(lambda state: len(awards(bot)) >= number)
 
 
-@pytest.fixture
-def system(whole_system: System) -> Iterator[System]:
-    yield whole_system
-    whole_system.mend()
-
-
 async def test_an_award_reaches_the_sockets_of_both_gateways(system: System) -> None:
     async with (
         asyncio.timeout(WITHIN_S * 2),
-        Api.open(system.url("realtime")) as one,
-        Api.open(system.url("realtime-2")) as other,
+        Api.open(system.url(GATEWAYS[0])) as one,
+        Api.open(system.url(GATEWAYS[1])) as other,
     ):
         # Neighbours sit at different gateways, so every award goes from one to the other.
         bots = [Bot(api, name, "#17bebb", skill=1, speed=1) for name, api in zip(NAMES, [one, other] * 2, strict=True)]

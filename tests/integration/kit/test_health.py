@@ -1,7 +1,6 @@
 """/livez, /readyz and /metrics."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def app(clean: None, database_url: str, redis_url: str) -> AsyncIterator[FastAPI]:
+def app(clean: None, database_url: str, redis_url: str) -> FastAPI:
     return application(PointsSettings(database_url=database_url, redis_url=redis_url))
 
 

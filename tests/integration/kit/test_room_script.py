@@ -65,7 +65,7 @@ class Room:
         return int((await self.hash()).get(b"seq", 0))
 
     async def hash(self) -> dict[bytes, bytes]:
-        found: Any = await self.redis.hgetall(room_key(SESSION))  # type: ignore[misc]  # redis: sync or async
+        found: Any = await self.redis.hgetall(room_key(SESSION))
         return dict(found)
 
     async def log(self) -> list[tuple[int, bytes]]:

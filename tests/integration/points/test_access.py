@@ -54,7 +54,7 @@ def forged() -> list[str]:
         token(Role.HOST, TeamId(SOME_ID), key=stranger),
         f"{head}.{encoded(changed)}.{signature}",
         f"{head}.{claims}.",
-        jwt.encode(changed, None, algorithm="none", headers={"kid": header["kid"]}),
+        jwt.encode(changed, "", algorithm="none", headers={"kid": header["kid"]}),
         jwt.encode(changed, "k" * 32, algorithm="HS256", headers={"kid": header["kid"]}),
         f"{encoded({'alg': 'EdDSA', 'kid': ['a list']})}.{claims}.{signature}",
         f"{encoded(['no header'])}.{claims}.{signature}",
@@ -71,7 +71,7 @@ async def test_everything_but_making_and_joining_needs_a_token(client: httpx.Asy
 async def test_a_forged_token_opens_nothing(client: httpx.AsyncClient) -> None:
     for number, forgery in enumerate(forged()):
         for method, path in PROTECTED[:1] + PROTECTED[3:5]:
-            headers = {"Authorization": f"Bearer {forgery}".encode("latin-1")}
+            headers = {b"Authorization": f"Bearer {forgery}".encode("latin-1")}
             response = await client.request(method, path, json={} if method == "POST" else None, headers=headers)
             assert problem(response) == (401, "token_invalid"), number
 
@@ -140,8 +140,7 @@ async def test_unknown_sessions_are_not_found(client: httpx.AsyncClient) -> None
 
 @pytest.mark.parametrize("key", [None, "wrong", "", "development-operator-kez", "é"])
 async def test_the_decay_moves_by_the_operators_key_alone(client: httpx.AsyncClient, key: str | None) -> None:
-    team = await Team.make(client, 1)
-    headers = {**bearer(team.host), **({} if key is None else {"X-Operator-Key": key.encode("latin-1")})}
+    headers = {} if key is None else {b"X-Operator-Key": key.encode("latin-1")}
     response = await client.post("/points/decay", json={}, headers=headers)
     assert problem(response) == (403, "operator_only")
     assert (await client.post("/points/decay", json={}, headers=OPERATOR)).status_code == 202

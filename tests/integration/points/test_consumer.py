@@ -1,6 +1,8 @@
 """⑤ The puzzle service's events through a real stream: each once, in its session's order, whatever happens to it."""
 
 import random
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -10,7 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from contracts.channels import POINTS_GROUP, PUZZLE_EVENTS
-from contracts.events import PuzzleEvent
+from contracts.events import PuzzleEvent, encode
 from contracts.rooms import State
 from services.kit import streams
 from services.kit.database import Database
@@ -36,7 +38,12 @@ def counted(name: str) -> float:
 
 def some_events(game: Game, count: int, chance: random.Random) -> list[PuzzleEvent]:
     """So many events of random players, as the puzzle service numbers them."""
-    make = [game.puzzles.solved, game.puzzles.solved, game.puzzles.failed, game.puzzles.expired]
+    make: list[Callable[..., PuzzleEvent]] = [
+        game.puzzles.solved,
+        game.puzzles.solved,
+        game.puzzles.failed,
+        game.puzzles.expired,
+    ]
     return [
         chance.choice(make)(chance.choice(game.players), game.started_at + number) for number in range(1, count + 1)
     ]
@@ -130,7 +137,7 @@ async def test_a_process_goes_on_with_what_it_was_given_before_it_died(
         game = await begin(client, database)
         name = (await redis.xinfo_consumers(PUZZLE_EVENTS, POINTS_GROUP))[0]["name"]
     await send(redis, some_events(game, 3, random.Random(2)))
-    given = await redis.xreadgroup(POINTS_GROUP, name, {PUZZLE_EVENTS: ">"})
+    given: Any = await redis.xreadgroup(POINTS_GROUP, name, {PUZZLE_EVENTS: ">"})
     assert len(given[0][1]) == await pending(redis) == 3
     async with running(application(settings)):
         await until(lambda: applied(rows, game, 3))
@@ -145,7 +152,7 @@ async def test_what_a_dead_consumer_was_given_is_taken_over(
     game = await begin(client, database)
     async with redis.pipeline(transaction=True) as pipeline:  # as one step, so that nobody else is given it first
         for event in some_events(game, 3, random.Random(2)):
-            pipeline.xadd(PUZZLE_EVENTS, {"e": streams.encode(event)})
+            pipeline.xadd(PUZZLE_EVENTS, {"e": encode(event)})
         pipeline.xreadgroup(POINTS_GROUP, "a-machine-that-burnt-down", {PUZZLE_EVENTS: ">"})
         given = (await pipeline.execute())[-1]
     assert len(given[0][1]) == 3
@@ -186,7 +193,7 @@ async def test_a_stream_that_was_lost_is_begun_again(
     await until(lambda: applied(rows, game, 2))
     async with redis.pipeline(transaction=True) as pipeline:  # lost and added to before anybody noticed
         pipeline.flushall()
-        pipeline.xadd(PUZZLE_EVENTS, {"e": streams.encode(third)})
+        pipeline.xadd(PUZZLE_EVENTS, {"e": encode(third)})
         await pipeline.execute()
     await until(lambda: applied(rows, game, 3))
 
@@ -220,6 +227,6 @@ async def test_the_points_service_does_not_care_for_events_that_are_newer_than_i
     """A producer may add fields."""
     game = await begin(client, database)
     [event] = some_events(game, 1, random.Random(6))
-    payload = streams.encode(event)[:-1] + b',"a_new_field":' + str(uuid4().int).encode() + b"}"
+    payload = encode(event)[:-1] + b',"a_new_field":' + str(uuid4().int).encode() + b"}"
     await redis.xadd(PUZZLE_EVENTS, {"e": payload})
     await until(lambda: applied(rows, game, 1))

@@ -87,7 +87,8 @@ async def test_the_ledger_says_why_page_by_page(client: httpx.AsyncClient, datab
     assert (award["from_player_id"], award["player_id"]) == (str(game.players[0]), str(game.players[1]))
     assert award["at"] == solved.at
 
-    pages, after = [], 0
+    pages: list[list[Any]] = []
+    after: int | None = 0
     while after is not None:
         page = await game.team.get(f"{path}?after={after}&limit=3")
         pages.append(page["entries"])

@@ -32,10 +32,10 @@ class Room:
         self.session_id = session_id
 
     async def seq(self) -> int:
-        return int(await self._redis.hget(room_key(self.session_id), "seq") or 0)  # type: ignore[misc]  # redis: sync or async
+        return int(await self._redis.hget(room_key(self.session_id), "seq") or 0)
 
     async def state(self) -> State:
-        return decode_state(await self._redis.hget(room_key(self.session_id), "state") or b"")  # type: ignore[misc]  # as above
+        return decode_state(await self._redis.hget(room_key(self.session_id), "state") or b"")
 
     async def frames(self) -> list[bytes]:
         """The log. The ids of its entries are its numbers."""
@@ -139,13 +139,13 @@ async def test_a_gateway_may_ask_for_a_room_that_is_missing(
     team = await Team.make(client, 2)
     room = Room(redis, await team.open())
     await until(lambda: room.is_told(rows))
-    epoch = await redis.hget(room_key(room.session_id), "epoch")  # type: ignore[misc]  # as above
+    epoch = await redis.hget(room_key(room.session_id), "epoch")
     await redis.flushall()
     for _ in range(3):
         await redis.xadd(ROOM_REQUESTS, {"e": encode(RebuildRoom(session_id=room.session_id))})
     await until(lambda: room.is_told(rows))
     assert await room.frames() == rows.frames(room.session_id)
-    assert await redis.hget(room_key(room.session_id), "epoch") == epoch  # type: ignore[misc]  # as above
+    assert await redis.hget(room_key(room.session_id), "epoch") == epoch
 
 
 async def test_a_request_for_a_room_of_no_session_is_answered_by_nothing(
@@ -266,7 +266,7 @@ async def test_another_epoch_empties_the_room_first(told_game: Game, silent: Sil
     """The database was restored from a backup: what the room has is of another life."""
     room = Room(redis, told_game.session_id)
     told = await room.frames()
-    await redis.hset(room_key(room.session_id), "epoch", "another life")  # type: ignore[misc]  # as above
+    await redis.hset(room_key(room.session_id), "epoch", "another life")
     await act(silent, told_game.puzzles, told_game)
     announcer = Announcer(silent.database, Rooms(redis))
     announcer.announce(silent.kept)

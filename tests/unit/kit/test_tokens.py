@@ -110,7 +110,7 @@ def test_the_id_of_one_key_with_the_signature_of_another_is_refused() -> None:
 def test_the_public_key_is_no_password(algorithm: str) -> None:
     token = signer.sign(PLAYER, TEAM, Role.HOST)
     claims = jwt.decode(token, options={"verify_signature": False})
-    key = None if algorithm == "none" else public_key_of(DEVELOPMENT_PRIVATE_KEY)
+    key = "" if algorithm == "none" else public_key_of(DEVELOPMENT_PRIVATE_KEY)
     error(jwt.encode(claims, key, algorithm=algorithm, headers={"kid": jwt.get_unverified_header(token)["kid"]}))
 
 
