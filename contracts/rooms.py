@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
 from contracts.puzzles import ClosedPuzzle, PuzzleView
+from contracts.rules import Rules
 
 
 class Status(StrEnum):
@@ -21,13 +22,6 @@ class Status(StrEnum):
     COUNTDOWN = "countdown"
     ACTIVE = "active"
     FINISHED = "finished"
-
-
-class AwardTarget(StrEnum):
-    """Who is given the points of a solved puzzle."""
-
-    NEXT_ACTIVE = "next_active"
-    NEXT_SEAT = "next_seat"
 
 
 class VoidReason(StrEnum):
@@ -45,23 +39,6 @@ class EndReason(StrEnum):
     ALL_OUT = "all_out"
     ENDED_BY_HOST = "ended_by_host"
     ABANDONED = "abandoned"
-
-
-class Rules(Struct, frozen=True, kw_only=True):
-    """The rules of one session, fixed when it starts. Durations in milliseconds."""
-
-    start_points: int = 15
-    decay: int = 1
-    interval_ms: int = 5_000
-    award: int = 5
-    penalty: int = 0
-    seats: int = 4
-    countdown_ms: int = 5_000
-    award_target: AwardTarget = AwardTarget.NEXT_ACTIVE
-    puzzle_types: list[str] = msgspec.field(
-        default_factory=lambda: ["concentration", "memory", "multitasking", "spatial"]
-    )
-    difficulty: int = 2
 
 
 class Player(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ from baton.demo.measure import Latencies, Stopwatch
 from baton.demo.pace import Move
 from baton.demo.replies import Results, Session, TeamMade
 from contracts.ids import SessionId
-from contracts.rooms import Rules, Status
+from contracts.rooms import Status
+from contracts.rules import Rules
 
 CONNECT_WITHIN_S = 60.0
 END_WITHIN_S = 20.0

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from contracts import rooms
 from contracts.ids import PlayerId, SessionId, TeamId
-from contracts.rooms import EndReason, Fact, Rules, Status
+from contracts.rooms import EndReason, Fact, Status
+from contracts.rules import Rules
 from services.points.domain.seats import ForbiddenMoveError, LedgerEntry, Seat
 
 

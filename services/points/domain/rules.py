@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.rooms import Rules
+from contracts.rules import Rules
 
 MAX_SEATS = 16
 

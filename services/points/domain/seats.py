@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from contracts.ids import PlayerId, PuzzleId
 from contracts.puzzles import PuzzleView
-from contracts.rooms import AwardTarget, VoidReason
+from contracts.rooms import VoidReason
+from contracts.rules import AwardTarget
 
 
 class ForbiddenMoveError(Exception):

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from contracts.frames import encode_event
 from contracts.ids import PlayerId, RoomSeq, SessionId, TeamId
 from contracts.puzzles import PuzzleView
-from contracts.rooms import EndReason, Rules, Status, encode
+from contracts.rooms import EndReason, Status, encode
+from contracts.rules import Rules
 from services.kit.clock import NOW_MS
 from services.kit.database import Transaction
 from services.kit.models import table_of

@@ -13,7 +13,8 @@ from contracts.events import decode_rebuild_room
 from contracts.frames import encode_event
 from contracts.ids import PlayerId, PuzzleId, RoomSeq, SessionId, TeamId
 from contracts.puzzles import PuzzleView
-from contracts.rooms import Fact, Player, PuzzleAssigned, Rules, SessionCreated, State, Status
+from contracts.rooms import Fact, Player, PuzzleAssigned, SessionCreated, State, Status
+from contracts.rules import Rules
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import Consumer, Outcome
 from services.kit.supervise import stop

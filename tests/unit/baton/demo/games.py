@@ -8,7 +8,8 @@ from contracts import frames, replay, rooms
 from contracts.frames import encode_event
 from contracts.ids import PlayerId, PuzzleId, RoomSeq, SessionId, TeamId
 from contracts.puzzles import ClosedPuzzle, PuzzleView, Verdict
-from contracts.rooms import EndReason, Fact, Rules, State, Status
+from contracts.rooms import EndReason, Fact, State, Status
+from contracts.rules import Rules
 
 ADA, BEN = PlayerId(UUID(int=1)), PlayerId(UUID(int=2))
 SESSION = SessionId(UUID(int=3))

@@ -6,7 +6,7 @@ import pytest
 
 from baton.demo.pace import DOZING, THINKING_S, Move, choose_move, demo_rules, thinking_s
 from baton.demo.solvers import SOLVERS
-from contracts.rooms import Rules
+from contracts.rules import Rules
 
 
 @pytest.mark.parametrize("skill", [0.0, 0.5, 0.9, 1.0])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.rooms import AwardTarget, Rules
+from contracts.rules import AwardTarget, Rules
 from services.points.domain.rules import InvalidRulesError, next_decay_at, parse_rules, points_at, zero_at
 
 RULES = Rules()  # 15 points, 1 every 5 000 ms

@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 
 from contracts.ids import PlayerId
-from contracts.rooms import AwardTarget, VoidReason
+from contracts.rooms import VoidReason
+from contracts.rules import AwardTarget
 from services.points.domain.seats import Seat, receiver_of
 
 
