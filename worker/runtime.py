@@ -37,7 +37,7 @@ class Resources:
 
     async def flush(self) -> None:
         """Send what the transactions left. What Valkey does not take now, the next sweep sends."""
-        for flush in (self.relay.flush, self.announcer.flush):
+        for flush in (self.relay.flush, self.announcer.flush, self.announcer.forget_told):
             try:
                 await flush()
             except (RedisError, OSError) as error:

@@ -39,14 +39,15 @@ class Database:
         role: str,
         *,
         deliver: Callable[[Sequence[Any]], None] | None = None,
-        pool_size: int = 10,
+        pool_size: int = 20,
         lock_timeout_ms: int = 3_000,
     ) -> None:
         self._deliver = deliver
         self.engine: AsyncEngine = create_async_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
-            max_overflow=pool_size,
+            # Connections beyond the pool would be made and closed again at every peak: more work than a query.
+            max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
             connect_args={

@@ -22,8 +22,8 @@ from services.kit.database import Database, Transaction
 
 log = structlog.get_logger()
 
-FIRST_RETRY_MS = 1_000
-LONGEST_RETRY_MS = 8_000
+FIRST_RETRY_MS = 2_000
+LONGEST_RETRY_MS = 30_000
 STREAM_LENGTH = 100_000
 WAITING_LIMIT = 50_000
 

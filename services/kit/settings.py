@@ -58,7 +58,7 @@ class DatabaseSettings(Settings):
     """For processes that own a schema."""
 
     database_url: str = Field("postgresql://baton@127.0.0.1:5432/baton", validation_alias="DATABASE_URL")
-    pool_size: int = Field(10, ge=1, le=200, validation_alias="BATON_POOL_SIZE")
+    pool_size: int = Field(20, ge=1, le=200, validation_alias="BATON_POOL_SIZE")
 
     @field_validator("database_url")
     @classmethod

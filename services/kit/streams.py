@@ -24,6 +24,8 @@ CLAIM_EVERY_S = 2.0
 HOLD_S = 2.0
 """How long an entry that came too early waits for its predecessor before it is left to the producer's re-send."""
 BATCH = 128
+LANES_AT_ONCE = 8
+"""Sessions handled side by side; fewer than the pool has connections, since requests need some too."""
 
 
 class Outcome(enum.Enum):
@@ -57,6 +59,15 @@ class Entry:
         return str(self.head.event_id or self.id.decode())
 
 
+async def create_group(redis: Redis, stream: str, group: str) -> None:
+    """Make the group if it is not there. From id 0, so that what was added before is not skipped."""
+    try:
+        await redis.xgroup_create(stream, group, id="0", mkstream=True)
+    except ResponseError as error:
+        if not str(error).startswith("BUSYGROUP"):
+            raise
+
+
 class Consumer:
     """One member of a consumer group.
 
@@ -84,13 +95,14 @@ class Consumer:
         self._apply = apply
         self._failed = failed
         self._confirmations = confirmations
+        self._turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._held: list[Entry] = []
 
     async def run(self) -> None:
         """Consume for ever. Raises when Valkey or the database fails; nothing is lost by it."""
         loop = asyncio.get_running_loop()
         self._held = []
-        await self._create_group()
+        await create_group(self._redis, self._stream, self._group)
         await self._resume()
         claim_at = loop.time()
         while True:
@@ -103,21 +115,14 @@ class Consumer:
                 if not str(error).startswith("NOGROUP"):
                     raise
                 # Valkey came back empty. From id 0, so that what was added meanwhile is not skipped.
-                await self._create_group()
-
-    async def _create_group(self) -> None:
-        try:
-            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
+                await create_group(self._redis, self._stream, self._group)
 
     async def _resume(self) -> None:
         """Handle what this consumer was given before it stopped and never acknowledged."""
         cursor = b"0"
         while True:
             reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: cursor}, count=BATCH)
-            entries = self._entries(_flatten(reply))
+            entries = self._entries(flatten(reply))
             if not entries:
                 return
             cursor = entries[-1].id
@@ -132,7 +137,7 @@ class Consumer:
     async def _read(self) -> list[Entry]:
         block = 20 if self._held else BLOCK_MS
         reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: ">"}, count=BATCH, block=block)
-        return self._entries(_flatten(reply))
+        return self._entries(flatten(reply))
 
     def _entries(self, raw: Iterable[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
         now = asyncio.get_running_loop().time()
@@ -162,6 +167,10 @@ class Consumer:
 
     async def _lane(self, entries: list[Entry]) -> list[Entry]:
         """Those of one session's entries that may be acknowledged; the others are held for another try."""
+        async with self._turns:
+            return await self._one_by_one(entries)
+
+    async def _one_by_one(self, entries: list[Entry]) -> list[Entry]:
         done = []
         for number, entry in enumerate(entries):
             try:
@@ -214,7 +223,7 @@ def _position(entry: Entry) -> tuple[int, int, int]:
     return entry.head.version, int(milliseconds), int(number)
 
 
-def _flatten(reply: Any) -> list[tuple[bytes, dict[bytes, bytes] | None]]:
+def flatten(reply: Any) -> list[tuple[bytes, dict[bytes, bytes] | None]]:
     """The entries of an XREADGROUP of one stream."""
     if not reply:
         return []

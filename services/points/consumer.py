@@ -1,7 +1,5 @@
 """⑤ What points listens to: the puzzle service's events, its confirmations, and gateways that miss a room."""
 
-from functools import partial
-
 from redis.asyncio import Redis
 
 from contracts.channels import (
@@ -11,7 +9,8 @@ from contracts.channels import (
     PUZZLE_EVENTS,
     ROOM_REQUESTS,
 )
-from contracts.events import decode_confirmation, decode_puzzle_event, decode_rebuild_room
+from contracts.events import decode_puzzle_event, decode_rebuild_room
+from services.kit.confirmations import Confirmations
 from services.kit.database import Database, Transaction
 from services.kit.dead_letters import give_up_or_retry
 from services.kit.streams import Consumer, Outcome
@@ -35,13 +34,8 @@ class Consumers:
             failed=self._event_failed,
             confirmations=PUZZLE_CONFIRMATIONS,
         )
-        self.confirmations = Consumer(
-            redis,
-            stream=POINTS_CONFIRMATIONS,
-            group=POINTS_GROUP,
-            name=name,
-            apply=self._confirm,
-            failed=partial(self._message_failed, POINTS_CONFIRMATIONS),
+        self.confirmations = Confirmations(
+            redis, database, outbox, stream=POINTS_CONFIRMATIONS, group=POINTS_GROUP, name=name
         )
         self.room_requests = Consumer(
             redis,
@@ -49,19 +43,13 @@ class Consumers:
             group=POINTS_GROUP,
             name=name,
             apply=self._rebuild,
-            failed=partial(self._message_failed, ROOM_REQUESTS),
+            failed=self._request_failed,
         )
 
     async def _apply(self, payload: bytes) -> Outcome:
         event = decode_puzzle_event(payload)
         async with self._database.transaction() as transaction:
             return await answers.apply(transaction, event)
-
-    async def _confirm(self, payload: bytes) -> Outcome:
-        event_id = decode_confirmation(payload).event_id
-        async with self._database.transaction() as transaction:
-            await outbox.confirm(transaction, [event_id])
-        return Outcome.DONE
 
     async def _rebuild(self, payload: bytes) -> Outcome:
         await self._announcer.rebuild(decode_rebuild_room(payload).session_id)
@@ -71,10 +59,10 @@ class Consumers:
         failure = key, payload, error
         return await give_up_or_retry(self._database, dead_letters, PUZZLE_EVENTS, failure, skip=_skip_event)
 
-    async def _message_failed(self, stream: str, key: str, payload: bytes, error: Exception) -> bool:
-        """Messages that are no facts: nobody waits behind them, and whoever needs it asks again."""
+    async def _request_failed(self, key: str, payload: bytes, error: Exception) -> bool:
+        """Requests are no facts: nobody waits behind one, and whoever needs it asks again."""
         failure = key, payload, error
-        return await give_up_or_retry(self._database, dead_letters, stream, failure, skip=_skip_nothing)
+        return await give_up_or_retry(self._database, dead_letters, ROOM_REQUESTS, failure, skip=_skip_nothing)
 
 
 async def _skip_event(transaction: Transaction, payload: bytes) -> None:

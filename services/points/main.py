@@ -56,6 +56,7 @@ def application(settings: PointsSettings) -> FastAPI:
             app.state.health = Health(supervisor, required={"database": database.ping}, helpful={"valkey": redis.ping})
             supervisor.start("relay", relay.run)
             supervisor.start("announcer", announcer.run)
+            supervisor.start("told rooms", announcer.run_forgetting)
             supervisor.start("nudger", nudger.run)
             supervisor.start("puzzle events", consumers.events.run)
             supervisor.start("confirmations", consumers.confirmations.run)

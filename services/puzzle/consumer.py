@@ -6,12 +6,13 @@ import socket
 from redis.asyncio import Redis
 
 from contracts.channels import POINTS_CONFIRMATIONS, POINTS_EVENTS, PUZZLE_CONFIRMATIONS, PUZZLE_GROUP
-from contracts.events import decode_confirmation, decode_points_event
+from contracts.events import decode_points_event
+from services.kit.confirmations import Confirmations
 from services.kit.database import Database
 from services.kit.streams import Consumer, Outcome
-from services.puzzle.service.failures import event_failed, message_failed
+from services.puzzle.service.dealing import outbox
+from services.puzzle.service.failures import event_failed
 from services.puzzle.service.roster import apply_points_event
-from services.puzzle.service.upkeep import confirm
 from services.puzzle.types.registry import Registry
 
 
@@ -39,20 +40,6 @@ def events_consumer(redis: Redis, database: Database, types: Registry, name: str
     )
 
 
-def confirmations_consumer(redis: Redis, database: Database, name: str) -> Consumer:
+def confirmations(redis: Redis, database: Database, name: str) -> Confirmations:
     """Empties the outbox of what has taken effect in points."""
-
-    async def apply(payload: bytes) -> Outcome:
-        confirmation = decode_confirmation(payload)
-        async with database.transaction() as transaction:
-            await confirm(transaction, [confirmation.event_id])
-        return Outcome.DONE
-
-    return Consumer(
-        redis,
-        stream=PUZZLE_CONFIRMATIONS,
-        group=PUZZLE_GROUP,
-        name=name,
-        apply=apply,
-        failed=functools.partial(message_failed, database, PUZZLE_CONFIRMATIONS),
-    )
+    return Confirmations(redis, database, outbox, stream=PUZZLE_CONFIRMATIONS, group=PUZZLE_GROUP, name=name)

@@ -16,7 +16,7 @@ from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
 from services.puzzle import models
-from services.puzzle.consumer import confirmations_consumer, consumer_name, events_consumer
+from services.puzzle.consumer import confirmations, consumer_name, events_consumer
 from services.puzzle.routers import puzzle
 from services.puzzle.settings import PuzzleSettings
 from services.puzzle.types.registry import installed
@@ -44,7 +44,7 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
                 )
                 supervisor.start("relay", relay.run)
                 supervisor.start("events", events_consumer(redis, database, types, name).run)
-                supervisor.start("confirmations", confirmations_consumer(redis, database, name).run)
+                supervisor.start("confirmations", confirmations(redis, database, name).run)
                 yield
             try:
                 await relay.flush()

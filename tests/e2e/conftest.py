@@ -47,8 +47,8 @@ def bots_that_never_doze(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     system = getattr(item, "funcargs", {}).get("started_system")
-    if isinstance(system, System):
+    if isinstance(system, System) and report.when == "call":
         report.sections += [("figures", f"{what}: {value}") for what, value in item.user_properties]
-        if report.failed:
-            report.sections += [(f"end of the log of {name}", words) for name, words in system.last_words()]
+    if isinstance(system, System) and report.failed:
+        report.sections += [(f"end of the log of {name}", words) for name, words in system.last_words()]
     return report

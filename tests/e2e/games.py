@@ -1,9 +1,10 @@
 """Games of bots over the public interface, in a thread of their own, while the test breaks something."""
 
 import asyncio
+import contextlib
 import threading
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 import msgspec
@@ -18,12 +19,14 @@ from contracts.rooms import State
 from tests.e2e.edge import Edge
 from tests.e2e.system import System, wait_for
 
-SKILL, SPEED = 0.85, 6.0
+SKILL, FAST, SLOW = 0.85, 6.0, 3.0
 MOST_S = 60.0
 """A game that lasts longer is ended by its host."""
 PLAYERS = 3
 """Of each team."""
-RULES = {
+MOST_TICKS = 100
+"""Of one request to the operator's endpoint."""
+RULES: dict[str, Any] = {
     "start_points": 300,
     "award": 4,
     "penalty": 1,
@@ -34,10 +37,6 @@ RULES = {
     "puzzle_types": ["concentration", "memory", "multitasking"],  # a walk through a spatial one takes its time
 }
 """Rules under which a game lasts, on the slowest machine, until it is wound down."""
-
-
-MOST_TICKS = 100
-"""Of one request."""
 
 
 class Accepted(NamedTuple):
@@ -51,8 +50,9 @@ class Accepted(NamedTuple):
 class Games:
     """Some teams' games at once, through one address before both gateways. They begin with the block."""
 
-    def __init__(self, system: System, teams: int = 3) -> None:
+    def __init__(self, system: System, teams: int = 3, speed: float = FAST) -> None:
         self._system = system
+        self._speed = speed
         self._count = teams
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,14 +90,12 @@ class Games:
 
     def recordings(self, session_id: SessionId) -> list[Recording]:
         """What each client of a session saw."""
-        [team] = [team for known, team in zip(self.session_ids, self.teams, strict=True) if known == session_id]
-        return [bot.recording for bot in team.bots]
+        return [bot.recording for bot in self._team(session_id).bots]
 
     def final_state(self, session_id: SessionId) -> State:
         """The public state, as points tells it."""
-        [team] = [team for known, team in zip(self.session_ids, self.teams, strict=True) if known == session_id]
         url = f"{self._system.url('points')}/sessions/{session_id}"
-        headers = {"Authorization": f"Bearer {team.bots[0].seated.token}"}
+        headers = {"Authorization": f"Bearer {self._team(session_id).bots[0].seated.token}"}
         answer = httpx.get(url, headers=headers, timeout=10, trust_env=False).raise_for_status()
         return msgspec.json.decode(answer.content, type=Session).state
 
@@ -118,14 +116,11 @@ class Games:
             for session_id, team in zip(self.session_ids, self.teams, strict=True):
                 headers = {"Authorization": f"Bearer {team.bots[0].seated.token}"}
                 told = http.get(f"{points}/sessions/{session_id}/points", headers=headers).raise_for_status().json()
-                most = max(player["points"] for player in told["players"])
+                ticks = (max(player["points"] for player in told["players"]) - leaving) // RULES["decay"]
                 http.post(
                     f"{points}/points/decay",
                     headers={"X-Operator-Key": self._system.operator_key},
-                    json={
-                        "session_id": str(session_id),
-                        "ticks": min(MOST_TICKS, max(0, (most - leaving) // RULES["decay"])),
-                    },
+                    json={"session_id": str(session_id), "ticks": min(MOST_TICKS, max(0, ticks))},
                 ).raise_for_status()
 
     def finish(self) -> None:
@@ -133,6 +128,10 @@ class Games:
         self._thread.join(MOST_S + 30)
         assert not self._thread.is_alive(), f"the games hang: {[team.phase for team in self.teams]}"
         self._fail_on_trouble()
+
+    def _team(self, session_id: SessionId) -> Team:
+        [team] = [team for known, team in zip(self.session_ids, self.teams, strict=True) if known == session_id]
+        return team
 
     def _answers(self) -> list[int]:
         return [sum(len(bot.judged) for bot in team.bots) for team in self.teams]
@@ -161,7 +160,7 @@ class Games:
             self._api = api
             gate = Gate(self._count)
             self.teams = [
-                Team(api, f"Team {number}", RULES, Latencies(), skill=SKILL, speed=SPEED)
+                Team(api, f"Team {number}", RULES, Latencies(), skill=SKILL, speed=self._speed)
                 for number in range(1, self._count + 1)
             ]
             await asyncio.gather(*(team.run(gate, MOST_S) for team in self.teams))
@@ -182,5 +181,6 @@ class Games:
 
     def _abort(self) -> None:
         if self._thread.is_alive() and self._loop is not None and self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            with contextlib.suppress(RuntimeError):  # it has just come to its end by itself
+                self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(30)

@@ -1,6 +1,7 @@
 """A whole Baton of real processes, two gateways among them, each of which can be killed and started again."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -50,6 +51,7 @@ class Process:
         self.command = command
         self.log_file = log_file
         self.noted_at = 0
+        self._began_at = 0
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -96,7 +98,8 @@ class Process:
                 return False
         if self.command.ready_ping is not None:
             return worker_answers(*self.command.ready_ping, within=2.0)
-        return self.command.ready_line is None or self.command.ready_line in self.output(self._began_at)
+        line = self.command.ready_line
+        return line is None or re.search(line, self.output(self._began_at)) is not None
 
     def output(self, after: int = 0) -> str:
         with self.log_file.open("rb") as log:

@@ -10,9 +10,13 @@ import redis
 from contracts.channels import PUZZLE_EVENTS
 from tests.e2e.faults import BEFORE, UNCONFIRMED, WAITING, Figures, now_ms, play_on
 from tests.e2e.games import Games
-from tests.e2e.system import System, wait_for
+from tests.e2e.system import GATEWAYS, System, wait_for
 
-pytestmark = pytest.mark.usefixtures("bots_that_never_doze")
+pytestmark = [
+    pytest.mark.usefixtures("bots_that_never_doze"),
+    # From Python 3.12 on. What runs between fork and exec takes no lock that the bots' thread could hold.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 
 def test_valkey_is_emptied(system: System, figures: Figures) -> None:
@@ -69,6 +73,32 @@ def test_valkey_is_killed(system: System, keeps_data: bool, figures: Figures) ->
         unsent = system.metric("puzzle", "baton_outbox_send_failures_total") - unsent
         figures("events left to the sweeper", unsent)
         assert unsent > 0
+
+
+def test_gateways_lose_their_subscriptions(system: System, figures: Figures) -> None:
+    """What is said while a gateway does not hear is missing there, and must be filled in before anything later."""
+
+    def gaps_repaired() -> float:
+        return sum(system.metric(name, "baton_gaps_repaired_total") for name in GATEWAYS)
+
+    with Games(system) as games:
+        games.wait_for_answers(BEFORE)
+        before = gaps_repaired()
+        broke_at = now_ms()
+        for _ in range(3):
+            _cut_subscriptions(system)
+            games.wait_for_answers(1)
+        play_on(system, games, broke_at, figures)
+        figures("gaps repaired", gaps_repaired() - before)
+        assert gaps_repaired() > before
+
+
+def _cut_subscriptions(system: System) -> None:
+    """Close the connections on which gateways listen, and not those of Celery, which has a database of its own."""
+    with redis.Redis.from_url(system.valkey.url, socket_timeout=5) as client:
+        for listener in client.client_list(_type="pubsub"):
+            if listener["db"] == "0":
+                client.client_kill_filter(_id=listener["id"])
 
 
 def test_postgres_is_killed(system: System, figures: Figures) -> None:

@@ -1,5 +1,6 @@
 """A session before its game begins: who sits where, who is ready, and the host's start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from contracts import rooms
@@ -35,6 +36,8 @@ class Lobby:
     puzzle_version: int = 0
     sent_version: int = 0
     seats: list[Seat] = field(default_factory=list)
+    seats_before: Sequence[Seat] = ()
+    """The seats as they were read: only those that differ are written back."""
 
     facts: list[tuple[int, Fact]] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)

@@ -1,30 +1,24 @@
-"""All SQL on sessions: reading a game under its lock, and writing back what it recorded."""
+"""SQL that reads games, locked or not."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, bindparam, delete, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Row, bindparam, delete, select
 
-from contracts.frames import encode_event
-from contracts.ids import PlayerId, RoomSeq, SessionId, TeamId
+from contracts.ids import PlayerId, SessionId, TeamId
 from contracts.puzzles import PuzzleView
-from contracts.rooms import EndReason, Status, encode
+from contracts.rooms import EndReason, Status
 from contracts.rules import Rules
-from services.kit.clock import NOW_MS
 from services.kit.database import Transaction
 from services.kit.models import table_of
-from services.kit.rooms import Publication
 from services.points import models
 from services.points.domain.game import Game
 from services.points.domain.seats import Seat
-from services.points.domain.views import public_state
 
-_sessions, _seats, _events = table_of(models.Session), table_of(models.Seat), table_of(models.SessionEvent)
+_sessions, _seats = table_of(models.Session), table_of(models.Seat)
 _decode_puzzle = msgspec.json.Decoder(PuzzleView).decode
-ROOM_RETRY_MS = 1_000
 
 _all = select(models.Session, models.Team.name, select(models.Epoch.epoch).scalar_subquery().label("epoch")).join(
     models.Team, models.Team.team_id == models.Session.team_id
@@ -90,6 +84,7 @@ def _to_game(row: Row[Any], seats: Sequence[Row[Any]]) -> Game:
         sent_version=row.sent_version,
         epoch=row.epoch,
         seats=[_seat(seat) for seat in seats],
+        seats_before=[_seat(seat) for seat in seats],
     )
 
 
@@ -108,111 +103,6 @@ def _seat(row: Row[Any]) -> Seat:
         expired=row.expired,
         puzzle=None if row.puzzle is None else _decode_puzzle(row.puzzle),
     )
-
-
-def _session_values(game: Game) -> dict[str, Any]:
-    return {
-        "status": game.status.value,
-        "starts_at": game.starts_at,
-        "started_at": game.started_at,
-        "ending_at": game.ending_at,
-        "finished_at": game.finished_at,
-        "survival_ms": game.survival_ms,
-        "end_reason": None if game.end_reason is None else game.end_reason.value,
-        "due_at": game.due_at,
-        "seq": game.seq + len(game.facts),
-        "settled_at": game.settled_at,
-        "puzzle_version": game.puzzle_version,
-        "sent_version": game.sent_version,
-    }
-
-
-def _seat_values(session_id: SessionId, seat: Seat) -> dict[str, Any]:
-    return {
-        "session_id": session_id,
-        "player_id": seat.player_id,
-        "seat": seat.seat,
-        "name": seat.name,
-        "colour": seat.colour,
-        "ready": seat.ready,
-        "base": seat.base,
-        "zero_at": seat.zero_at,
-        "eliminated_at": seat.eliminated_at,
-        "solved": seat.solved,
-        "failed": seat.failed,
-        "expired": seat.expired,
-        "puzzle": None if seat.puzzle is None else encode(seat.puzzle),
-    }
-
-
-async def create_game(transaction: Transaction, game: Game) -> None:
-    """Store a new game with what it recorded."""
-    values = {
-        **_session_values(game),
-        "session_id": game.session_id,
-        "team_id": game.team_id,
-        "rules": msgspec.to_builtins(game.rules),
-        "seed": game.seed,
-        "created_at": game.created_at,
-    }
-    await transaction.connection.execute(insert(_sessions), [values])
-    await _write_changes(transaction, game)
-
-
-async def save_game(transaction: Transaction, game: Game) -> None:
-    """Write back a locked game: its row, its seats, and what it recorded, numbered on in the log."""
-    statement = update(_sessions).where(_sessions.c.session_id == game.session_id)
-    await transaction.connection.execute(statement.values(**_session_values(game)))
-    await _write_changes(transaction, game)
-
-
-async def _write_changes(transaction: Transaction, game: Game) -> None:
-    """Seats, log, ledger; and the room is told after the commit, or by the sweeper if that fails."""
-    connection = transaction.connection
-    if not game.facts and not game.entries:
-        return
-    if game.seats:
-        seat = upsert(_seats)
-        changed = {c.name: seat.excluded[c.name] for c in _seats.c if not c.primary_key}
-        rows = [_seat_values(game.session_id, s) for s in game.seats]
-        await connection.execute(
-            seat.on_conflict_do_update(index_elements=["session_id", "player_id"], set_=changed), rows
-        )
-    if game.entries:
-        await connection.execute(insert(table_of(models.LedgerEntry)), [_entry_values(game, e) for e in game.entries])
-    if not game.facts:
-        return
-    frames = [
-        encode_event(RoomSeq(game.seq + number), at, fact) for number, (at, fact) in enumerate(game.facts, start=1)
-    ]
-    rows = [
-        {"session_id": game.session_id, "seq": game.seq + number, "type": fact.type, "at": at, "frame": frame}
-        for number, ((at, fact), frame) in enumerate(zip(game.facts, frames, strict=True), start=1)
-    ]
-    await connection.execute(insert(_events), rows)
-    first_seq = RoomSeq(game.seq + 1)
-    game.seq += len(game.facts)
-    untold = upsert(table_of(models.UntoldRoom)).values(
-        session_id=game.session_id, seq=game.seq, next_try_at=NOW_MS + ROOM_RETRY_MS
-    )
-    await connection.execute(
-        untold.on_conflict_do_update(index_elements=["session_id"], set_={"seq": untold.excluded.seq})
-    )
-    transaction.post(Publication(game.session_id, game.epoch, first_seq, encode(public_state(game)), frames))
-
-
-def _entry_values(game: Game, entry: Any) -> dict[str, Any]:
-    return {
-        "session_id": game.session_id,
-        "key": entry.key,
-        "at": entry.at,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "player_id": entry.player_id,
-        "from_player_id": entry.from_player_id,
-        "puzzle_id": entry.puzzle_id,
-        "reason": None if entry.reason is None else entry.reason.value,
-    }
 
 
 async def read_epoch(transaction: Transaction) -> str:

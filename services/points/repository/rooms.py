@@ -12,7 +12,8 @@ from services.kit.models import table_of
 from services.kit.rooms import EVENTS_KEPT, Publication
 from services.points import models
 from services.points.domain.views import public_state
-from services.points.repository.games import ROOM_RETRY_MS, read_game
+from services.points.repository.games import read_game
+from services.points.repository.saving import ROOM_RETRY_MS
 
 _events = table_of(models.SessionEvent)
 

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 WAITING_LIMIT = 20_000
 BATCH = 100
+FORGET_EVERY_S = 0.2
+"""Well below the time after which the sweeper tells a room again."""
 
 
 class Announcer:
@@ -34,6 +36,7 @@ class Announcer:
         self._database = database
         self._rooms = rooms
         self._waiting: deque[Publication] = deque(maxlen=WAITING_LIMIT)
+        self._told: dict[SessionId, RoomSeq] = {}
         self._awake = asyncio.Event()
 
     def announce(self, publications: Sequence[Publication]) -> None:
@@ -47,6 +50,19 @@ class Announcer:
             await self._awake.wait()
             self._awake.clear()
             await self.flush()
+
+    async def run_forgetting(self) -> None:
+        """Take what was told from `untold_rooms`, for ever, all of a while in one transaction."""
+        while True:
+            await asyncio.sleep(FORGET_EVERY_S)
+            await self.forget_told()
+
+    async def forget_told(self) -> None:
+        """Take what was told from `untold_rooms`. What is lost by an error is told once more, which changes nothing."""
+        told, self._told = self._told, {}
+        if told:
+            async with self._database.transaction() as transaction:
+                await repository.forget_told(transaction, told.items())
 
     async def flush(self) -> None:
         """Tell what is queued now. On an error the batch is left to the sweeper, and the error is raised."""
@@ -69,6 +85,7 @@ class Announcer:
             untold = await repository.postpone_untold(transaction, limit)
         for session_id in untold:
             await self.rebuild(session_id)
+        await self.forget_told()
         return len(untold)
 
     async def tick(self, session_ids: Sequence[SessionId]) -> int:
@@ -96,8 +113,6 @@ class Announcer:
                 await self._rooms.tell([publication])
                 publications = [p for p in publications if p.session_id != session_id] + [publication]
         metrics.rooms_told.inc(len(publications))
-        told: dict[SessionId, RoomSeq] = {}
         for publication in publications:
-            told[publication.session_id] = max(publication.last_seq, told.get(publication.session_id, RoomSeq(0)))
-        async with self._database.transaction() as transaction:
-            await repository.forget_told(transaction, told.items())
+            before = self._told.get(publication.session_id, RoomSeq(0))
+            self._told[publication.session_id] = max(publication.last_seq, before)

@@ -10,7 +10,7 @@ from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.seats import ForbiddenMoveError
 from services.points.domain.views import outbound
-from services.points.repository import games
+from services.points.repository import games, saving
 from services.points.repository.outbox import outbox
 
 
@@ -33,7 +33,7 @@ async def keep(transaction: Transaction, game: Game) -> None:
     events = outbound(game)
     game.sent_version += len(events)
     await outbox.add(transaction, *events)
-    await games.save_game(transaction, game)
+    await saving.save_game(transaction, game)
     for entry in game.entries:
         if entry.kind in {"award", "void"}:
             metrics.awards.labels(entry.reason or "paid").inc()

@@ -14,7 +14,7 @@ from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.rules import InvalidRulesError, parse_rules
 from services.points.domain.views import public_state
-from services.points.repository import due, teams
+from services.points.repository import due, saving, teams
 from services.points.repository import games as repository
 from services.points.service import games
 
@@ -52,7 +52,7 @@ async def open_lobby(
     game.facts.append((at, rooms.SessionCreated(state=public_state(game))))
     for member in members:
         game.join(PlayerId(member.player_id), member.seat, member.name, member.colour, at)
-    await repository.create_game(transaction, game)
+    await saving.create_game(transaction, game)
     return game
 
 

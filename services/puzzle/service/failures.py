@@ -19,15 +19,6 @@ async def event_failed(database: Database, stream: str, key: str, payload: bytes
     return await give_up_or_retry(database, _dead_letters, stream, (key, payload, error), skip=skip)
 
 
-async def message_failed(database: Database, stream: str, key: str, payload: bytes, error: Exception) -> bool:
-    """The same for what is no fact, and has no place in an order."""
-
-    async def skip_nothing(transaction: Transaction, payload: bytes) -> None:
-        """Nobody waits behind it."""
-
-    return await give_up_or_retry(database, _dead_letters, stream, (key, payload, error), skip=skip_nothing)
-
-
 async def retry_dead_letters(database: Database, types: Registry, limit: int = 100) -> int:
     """Try once more to apply points' events that were given up. Returns how many took effect."""
 

@@ -1,11 +1,11 @@
 """What the worker has done here: close what is overdue, send again, forget, and say how far a session has come."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 import structlog
 
-from contracts.ids import EventId, SessionId
+from contracts.ids import SessionId
 from services.kit import idempotency, metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
@@ -82,11 +82,6 @@ async def positions(transaction: Transaction, session_ids: Collection[SessionId]
 async def sweep(database: Database, limit: int = 500) -> int:
     """Send again what points has not confirmed in time. Returns how many events."""
     return await outbox.sweep(database, limit)
-
-
-async def confirm(transaction: Transaction, event_ids: Iterable[EventId]) -> None:
-    """Forget events that have taken effect in points."""
-    await outbox.confirm(transaction, event_ids)
 
 
 async def forget_old(transaction: Transaction) -> int:

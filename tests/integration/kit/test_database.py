@@ -47,7 +47,7 @@ def delivered(clean: None, database_url: str) -> Delivered:
 
 @pytest.fixture
 async def database(delivered: Delivered, database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, "baton_points", deliver=delivered, pool_size=2, lock_timeout_ms=100)
+    database = Database(database_url, "baton_points", deliver=delivered, pool_size=4, lock_timeout_ms=100)
     yield database
     await database.close()
 

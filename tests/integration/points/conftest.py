@@ -33,7 +33,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def database(clean: None, database_url: str) -> AsyncIterator[Database]:
     """The service's database, as the worker holds it."""
-    database = Database(database_url, "baton_points", pool_size=2)
+    database = Database(database_url, "baton_points", pool_size=4)
     yield database
     await database.close()
 

@@ -33,7 +33,7 @@ class Posted:
 
     def __init__(self, url: str) -> None:
         self.events: list[PointsEvent] = []
-        self.database = Database(url, "baton_points", deliver=self._deliver, pool_size=2)
+        self.database = Database(url, "baton_points", deliver=self._deliver, pool_size=4)
 
     def _deliver(self, posted: Sequence[Any]) -> None:
         self.events += [decode_points_event(message.payload) for message in posted if isinstance(message, Outgoing)]
@@ -96,14 +96,14 @@ async def test_sweepers_side_by_side_do_not_send_the_same_rows(
         await sweeper.database.close()
 
 
-async def test_a_confirmation_ends_it_and_a_second_one_changes_nothing(
+async def test_a_confirmation_ends_it_and_a_second_one_or_nonsense_changes_nothing(
     client: httpx.AsyncClient, database: Database, redis: Redis, rows: Rows
 ) -> None:
     await begin(client, database, players=1)
     await until(lambda: on_stream(redis))
     first = rows.value("SELECT event_id FROM points.outbox WHERE version = 1")
-    for _ in range(2):
-        await redis.xadd(POINTS_CONFIRMATIONS, {"e": encode(Confirmation(event_id=EventId(first)))})
+    for confirmation in (b"garbage", *2 * [encode(Confirmation(event_id=EventId(first)))]):
+        await redis.xadd(POINTS_CONFIRMATIONS, {"e": confirmation})
 
     async def only_the_second_is_left() -> bool:
         return [row["version"] for row in rows.all("SELECT version FROM points.outbox")] == [2]

@@ -170,7 +170,7 @@ class Silent:
 
     def __init__(self, url: str) -> None:
         self.kept: list[Publication] = []
-        self.database = Database(url, "baton_points", deliver=self._keep, pool_size=3)
+        self.database = Database(url, "baton_points", deliver=self._keep, pool_size=6)
 
     def _keep(self, posted: Sequence[Any]) -> None:
         self.kept += [message for message in posted if isinstance(message, Publication)]
@@ -215,6 +215,9 @@ async def test_a_room_that_is_behind_is_sent_the_whole_range(
     assert [seq for seq, _ in heard] == [first + 1, first + 2, first + 3, first + 4]
     assert await room.frames() == rows.frames(room.session_id)
     assert await room.state() == rows.replayed(room.session_id)
+    assert rows.value("SELECT count(*) FROM points.untold_rooms") == 1
+    await announcer.forget_told()
+    await announcer.forget_told()
     assert rows.value("SELECT count(*) FROM points.untold_rooms") == 0
 
 
@@ -230,6 +233,7 @@ async def test_what_a_dead_process_did_not_tell_is_told_by_the_sweeper(
     assert await announcer.sweep() == 1
     assert await room.is_told(rows)
     assert await announcer.sweep() == 0
+    await announcer.forget_told()
     assert rows.value("SELECT count(*) FROM points.untold_rooms") == 0
 
 
@@ -241,6 +245,7 @@ async def test_a_room_that_was_told_less_than_there_is_stays_on_the_list(
     announcer = Announcer(silent.database, Rooms(redis))
     announcer.announce(silent.kept[:1])
     await announcer.flush()
+    await announcer.forget_told()
     assert rows.value("SELECT count(*) FROM points.untold_rooms") == 1
 
 

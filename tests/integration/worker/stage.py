@@ -12,7 +12,7 @@ from services.points.domain.rules import KNOWN_PUZZLE_TYPES
 from services.points.repository.outbox import outbox as points_outbox
 from services.points.service import answers, sessions, teams
 from services.puzzle.service import puzzles, roster
-from services.puzzle.service import upkeep as puzzle_upkeep
+from services.puzzle.service.dealing import outbox as puzzle_outbox
 from tests.points_game import Rows
 from tests.puzzle_game import right_answer
 from worker.runtime import Resources, Runtime
@@ -69,7 +69,7 @@ class Stage:
             async with held.points.transaction() as transaction:
                 await answers.apply(transaction, event)
             async with held.puzzle.transaction() as transaction:
-                await puzzle_upkeep.confirm(transaction, [event.event_id])
+                await puzzle_outbox.confirm(transaction, [event.event_id])
 
     def solve(self, session_id: SessionId, seat: int) -> PuzzleId:
         """The right answer to a player's open puzzle. Points has not heard of it before `carry`."""

@@ -136,32 +136,29 @@ async def test_two_workers_and_two_beats_play_a_game_as_one(
 
 
 async def test_workers_that_were_stopped_catch_up_to_the_exact_instant(
-    services: tuple[httpx.AsyncClient, httpx.AsyncClient],
-    processes: dict[str, Process],
-    database_url: str,
-    rows: Rows,
+    services: tuple[httpx.AsyncClient, httpx.AsyncClient], processes: dict[str, Process], rows: Rows
 ) -> None:
-    team, session_id = await play(services, database_url, rows, start_points=2, interval_ms=500)
+    """A whole game, from its beginning to its end, passes while nobody notices."""
+    team = await Team.make(services[0], 2)
+    session_id = await team.open(countdown_ms=100, start_points=2, interval_ms=250)
     workers = [processes[name].pid for name in ("worker-1", "worker-2")]
     for pid in workers:
         signal_group(pid, signal.SIGSTOP)
     try:
-        await solve(services[1], team, 0, database_url)
-        over = max(player.zero_at or 0 for player in (await team.state(session_id)).players) + 1_500
+        await team.start(session_id)
 
-        async def time_is_long_over() -> bool:
+        async def nobody_has_points() -> bool:
             body = await team.get(f"/sessions/{session_id}/points")
-            return bool(body["at"] > over)
+            return {player["points"] for player in body["players"]} == {0}
 
-        await until(time_is_long_over)
-        assert not await has_status(team, session_id, "finished")
-        body = await team.get(f"/sessions/{session_id}/points")
-        assert [player["points"] for player in body["players"]] == [0, 0, 0]  # nobody had to write that
+        await until(nobody_has_points)
+        assert await has_status(team, session_id, "countdown")  # nobody had to write that they have none
     finally:
         for pid in workers:
             signal_group(pid, signal.SIGCONT)
     await until(lambda: has_status(team, session_id, "finished"))
-    assert_as_the_reference_says(rows, session_id)
+    reference = assert_as_the_reference_says(rows, session_id)
+    assert reference.finished_at == reference.setting.starts_at + 500
 
 
 async def test_a_host_ends_a_game_and_operators_hurry_it_through_the_worker(
