@@ -6,7 +6,6 @@ import threading
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import httpx
 import msgspec
 
 from baton.demo.client import Api
@@ -96,7 +95,7 @@ class Games:
         """The public state, as points tells it."""
         url = f"{self._system.url('points')}/sessions/{session_id}"
         headers = {"Authorization": f"Bearer {self._team(session_id).bots[0].seated.token}"}
-        answer = httpx.get(url, headers=headers, timeout=10, trust_env=False).raise_for_status()
+        answer = self._system.http.get(url, headers=headers).raise_for_status()
         return msgspec.json.decode(answer.content, type=Session).state
 
     def wait_for_answers(self, more: int) -> None:
@@ -111,17 +110,16 @@ class Games:
 
     def wind_down(self, leaving: int = 9) -> None:
         """Let an operator take so many ticks that the best-off player of each team is left with so many points."""
-        with httpx.Client(trust_env=False, timeout=10) as http:
-            points = self._system.url("points")
-            for session_id, team in zip(self.session_ids, self.teams, strict=True):
-                headers = {"Authorization": f"Bearer {team.bots[0].seated.token}"}
-                told = http.get(f"{points}/sessions/{session_id}/points", headers=headers).raise_for_status().json()
-                ticks = (max(player["points"] for player in told["players"]) - leaving) // RULES["decay"]
-                http.post(
-                    f"{points}/points/decay",
-                    headers={"X-Operator-Key": self._system.operator_key},
-                    json={"session_id": str(session_id), "ticks": min(MOST_TICKS, max(0, ticks))},
-                ).raise_for_status()
+        http, points = self._system.http, self._system.url("points")
+        for session_id, team in zip(self.session_ids, self.teams, strict=True):
+            headers = {"Authorization": f"Bearer {team.bots[0].seated.token}"}
+            told = http.get(f"{points}/sessions/{session_id}/points", headers=headers).raise_for_status().json()
+            ticks = (max(player["points"] for player in told["players"]) - leaving) // RULES["decay"]
+            http.post(
+                f"{points}/points/decay",
+                headers={"X-Operator-Key": self._system.operator_key},
+                json={"session_id": str(session_id), "ticks": min(MOST_TICKS, max(0, ticks))},
+            ).raise_for_status()
 
     def finish(self) -> None:
         """Wait for the end of all games, and of the bots' own audit."""

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,7 @@ from services.kit.migrate import migrate
 
 GATEWAYS = ("realtime", "realtime-2")
 READY_WITHIN_S = 60.0
+POLL_S = 0.05
 LOG_LINES = 60
 
 
@@ -40,7 +42,7 @@ def wait_for(condition: Callable[[], bool], what: str, within: float = READY_WIT
     while not condition():
         if time.monotonic() - began > within:
             raise AssertionError(f"not within {within:.0f} s: {what}")
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     return time.monotonic() - began
 
 
@@ -87,13 +89,13 @@ class Process:
             self._running.wait()
             self._running = None
 
-    def is_ready(self) -> bool:
+    def is_ready(self, http: httpx.Client) -> bool:
         """Whether it does its work, as its command says. Fails when it has ended by itself."""
         assert self._running is not None
         assert self._running.poll() is None, f"{self.command.name} ended:\n{self.last_words()}"
         if self.command.ready_url is not None:
             try:
-                return httpx.get(self.command.ready_url, timeout=5, trust_env=False).status_code == 200
+                return http.get(self.command.ready_url).status_code == 200
             except httpx.TransportError:
                 return False
         if self.command.ready_ping is not None:
@@ -124,6 +126,8 @@ class System:
         self.processes: dict[str, Process] = {}
         self.ports: dict[str, int] = {}
         self.operator_key = ""
+        # No connection is kept: the other end may be killed at any time.
+        self.http = httpx.Client(timeout=10, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
     def start(self) -> None:
         """Return when all are ready."""
@@ -144,10 +148,11 @@ class System:
             process.kill()
         self.valkey.stop()
         self.postgres.stop()
+        self.http.close()
 
     def wait_until_ready(self, *names: str) -> None:
         for name in names:
-            wait_for(self.processes[name].is_ready, f"{name} is ready")
+            wait_for(partial(self.processes[name].is_ready, self.http), f"{name} is ready")
 
     def kill(self, *names: str) -> None:
         for name in names:
@@ -179,7 +184,7 @@ class System:
 
     def metric(self, name: str, metric: str, **labels: str) -> float:
         """What a service has counted since it was started, over all labels that are not given."""
-        text = httpx.get(f"{self.url(name)}/metrics", timeout=5, trust_env=False).text
+        text = self.http.get(f"{self.url(name)}/metrics").text
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)

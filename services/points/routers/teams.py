@@ -65,11 +65,15 @@ async def join_team(
 
 
 @router.post("/teams/{code}/spectators", status_code=201)
-async def watch_team(code: Code, request: Request, transaction: RequestTransaction) -> SpectatorJoined:
+async def watch_team(code: Code, request: Request, transaction: RequestTransaction, once: Once) -> SpectatorJoined:
     """A token with which one can look, and nothing else."""
-    team = await teams.find(transaction, code)
-    token = _signer(request).sign(PlayerId(uuid4()), team.team_id, Role.SPECTATOR)
-    return SpectatorJoined(team_id=team.team_id, token=token, session_id=team.session_id)
+
+    async def watch() -> SpectatorJoined:
+        team = await teams.find(transaction, code)
+        token = _signer(request).sign(PlayerId(uuid4()), team.team_id, Role.SPECTATOR)
+        return SpectatorJoined(team_id=team.team_id, token=token, session_id=team.session_id)
+
+    return await once.run(transaction, "anybody", SpectatorJoined, watch)
 
 
 @router.get("/teams/{team_id}")
