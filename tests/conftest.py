@@ -107,11 +107,11 @@ def clean(database_url: str, valkey: Valkey) -> None:
 
 
 def empty_database(url: str) -> None:
-    """Empty all tables of the services, the append-only ones too."""
+    """Empty all tables of the services, the append-only ones too. DELETE: for a few rows far cheaper than TRUNCATE."""
     with psycopg.connect(url, options="-c lock_timeout=5s -c session_replication_role=replica") as connection:
         tables = connection.execute(
             "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND NOT tablename = ANY(%s)",
             [list(SCHEMAS), KEPT_TABLES],
         ).fetchall()
-        names = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
-        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+        deletions = [sql.SQL("DELETE FROM {}").format(sql.Identifier(*table)) for table in tables]
+        connection.execute(sql.SQL("; ").join(deletions))

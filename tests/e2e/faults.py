@@ -1,6 +1,7 @@
 """What the tests of faults share: playing on after the fault, to the end, and looking at everything then."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from tests.e2e import invariants
@@ -40,7 +41,8 @@ def play_out(system: System, games: Games, broke_at: int, figures: Figures) -> N
     instants = [answer.judged.closed.closed_at for answer in accepted]
     before = sum(instant < broke_at for instant in instants)
     figures("answers before the fault, and after it", (before, len(instants) - before))
-    figures("requests repeated, sockets reconnected", (games.retries, len(games.breaks)))
+    figures("requests repeated", games.retries)
+    figures("why sockets were opened again", dict(Counter(games.breaks)))
     figures("seconds from the last end until all is settled", waited)
     assert 0 < before < len(instants), "the fault did not come in mid-game"
     broken = {

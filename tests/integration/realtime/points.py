@@ -17,7 +17,7 @@ from contracts.rooms import Fact, Player, PuzzleAssigned, SessionCreated, State,
 from contracts.rules import Rules
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import Consumer, Outcome
-from services.kit.supervise import stop
+from services.kit.supervise import Supervisor
 
 EPOCH = "an-epoch"
 
@@ -113,11 +113,9 @@ class Points:
         consumer = Consumer(
             self.redis, stream=ROOM_REQUESTS, group=POINTS_GROUP, name="a", apply=self._rebuild, failed=self._failed
         )
-        task = asyncio.create_task(consumer.run())
-        try:
+        async with Supervisor() as supervisor:
+            supervisor.start("answering", consumer.run)
             yield
-        finally:
-            await stop([task])
 
     async def _rebuild(self, payload: bytes) -> Outcome:
         session_id = decode_rebuild_room(payload).session_id

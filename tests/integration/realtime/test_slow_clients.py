@@ -11,7 +11,8 @@ from tests.integration.realtime.clients import join, until
 from tests.integration.realtime.metrics import metric
 from tests.integration.realtime.points import EPOCH, Points
 
-BIG = 50_000
+BIG = 400_000
+"""What the kernel buffers for a client is a few megabytes: some ten of these."""
 
 
 def _narrow_socket(url: str) -> socket.socket:

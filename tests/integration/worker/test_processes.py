@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def processes(
             started[command.name] = Process(command, folder / f"{command.name}.log")
             started[command.name].start()
     try:
-        for name, process in started.items():
-            wait_for(process.is_ready, f"{name} is ready")
+        with httpx.Client() as http:
+            for name, process in started.items():
+                wait_for(partial(process.is_ready, http), f"{name} is ready")
         yield started
     finally:
         for process in started.values():
