@@ -9,11 +9,11 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test coverage lint types format lock clean
+.PHONY: help setup up demo migrate test coverage bench-fanout lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP) ## Make .venv and install the locked dependencies
 
@@ -45,6 +45,10 @@ coverage: test ## Run all tests and write the lines that no test reached to html
 	@$(BIN)/python -m coverage html --quiet
 	@echo "coverage: open htmlcov/index.html"
 
+bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,floor] [WORKLOADS=crowd,teams] [SECONDS=4] [QUICK=1]
+	@$(BIN)/python -m tests.load $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(REPETITIONS),--repetitions $(REPETITIONS)) $(if $(QUICK),--quick)
+
 lint: $(STAMP) ## Check style, format and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -62,5 +66,5 @@ lock: $(STAMP) ## Lock the dependencies anew from pyproject.toml  [ARGS=--upgrad
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --constraint requirements/dev.txt -o requirements/base.txt
 
 clean: ## Remove what was made here, but for the game data in .baton/
-	rm -rf $(VENV) .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,84 @@
+"""Processes of the benchmark: they end with it, and are looked at while they run."""
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from baton.orphans import dies_with_us, signal_group
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCH = ROOT / "build" / "bench"
+FILES_NEEDED = 40_000
+
+
+class BenchError(Exception):
+    """A measurement is not possible; the message says why."""
+
+
+def raise_file_limit() -> None:
+    """Let this process and its children open as many files as the machine allows, up to what the benchmark needs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, FILES_NEEDED), max(hard, FILES_NEEDED)))
+    except (ValueError, PermissionError):  # only root may pass the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def running(
+    words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, folder: Path = ROOT
+) -> Iterator[psutil.Process]:
+    """A process with its output in `log`, killed with all its children at the end of the block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            words,
+            env=None if environment is None else dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=dies_with_us(signal.SIGKILL),
+        )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def surroundings(**more: str) -> dict[str, str]:
+    """Our environment without Baton's settings, which are the benchmark's to choose."""
+    ours = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """The process and its children."""
+    return [process, *process.children(recursive=True)]
+
+
+def resident_kb(process: psutil.Process) -> float:
+    """What the process and its children have in memory."""
+    return sum(one.memory_info().rss for one in family(process)) / 1024
+
+
+def wait_for(condition: Callable[[], bool], process: psutil.Process, log: Path, within: float = 30.0) -> None:
+    """Return when the condition holds. Raises BenchError when the process ends or the time is up first."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            raise BenchError(f"did not get ready: {last_words(log)}")
+        time.sleep(0.02)
+
+
+def last_words(log: Path, lines: int = 8) -> str:
+    """The end of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "no log"

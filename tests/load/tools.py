@@ -1,0 +1,29 @@
+"""The load client, the publisher and the floor: C, compiled when it changed."""
+
+import shutil
+import subprocess
+
+from tests.load.machine import BENCH, ROOT, BenchError
+
+SOURCES = ROOT / "tests" / "load"
+
+
+def compile_tools() -> None:
+    """Make all three in build/bench. Raises BenchError."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise BenchError("there is no C compiler (cc): the load client and the floor are written in C")
+    BENCH.mkdir(parents=True, exist_ok=True)
+    newest_header = (SOURCES / "common.h").stat().st_mtime
+    for name in ("client", "publisher", "floor"):
+        source, program = SOURCES / f"{name}.c", BENCH / name
+        if program.exists() and program.stat().st_mtime > max(source.stat().st_mtime, newest_header):
+            continue
+        made = subprocess.run(
+            [compiler, "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise BenchError(f"{source.name} does not compile:\n{made.stderr}")

@@ -1,0 +1,40 @@
+"""What is measured: rooms, who is in them, and how much is said."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A load. `sizes` are the members of the active rooms; the idle ones come behind them and are told nothing."""
+
+    name: str
+    title: str
+    sizes: tuple[int, ...]
+    rate: int
+    """Messages a second over all active rooms, one room after the other."""
+    idle_rooms: int = 0
+    idle_size: int = 4
+
+    @property
+    def rooms(self) -> int:
+        return len(self.sizes) + self.idle_rooms
+
+    @property
+    def connections(self) -> int:
+        return sum(self.sizes) + self.idle_rooms * self.idle_size
+
+    def members(self) -> list[int]:
+        """The room of each connection, by its index. Idle ones come first, so that the active ones lie spread out."""
+        idle = [len(self.sizes) + room for room in range(self.idle_rooms) for _ in range(self.idle_size)]
+        return idle + [room for room, size in enumerate(self.sizes) for _ in range(size)]
+
+
+def _zipf(rooms: int, largest: int) -> tuple[int, ...]:
+    return tuple(max(1, round(largest / rank)) for rank in range(1, rooms + 1))
+
+
+CROWD = Workload("crowd", "1 room x 1000, 50 msg/s", (1000,), 50)
+TEAMS = Workload("teams", "500 rooms x 4, 5000 msg/s", (4,) * 500, 5000)
+IDLE = Workload("idle", "10 000 idle, 200 rooms of 1 to 400, 1000 msg/s", _zipf(200, 400), 1000, idle_rooms=2500)
+
+WORKLOADS = {workload.name: workload for workload in (CROWD, TEAMS, IDLE)}
