@@ -33,6 +33,16 @@ deliveries = Counter("baton_deliveries", "Frames handed to sockets")
 recoveries = Counter("baton_recoveries", "Joins by how the client was brought up to date", ["how"])
 gaps_repaired = Counter("baton_gaps_repaired", "Gaps in a room's sequence that a gateway repaired")
 closes = Counter("baton_closes", "Sockets closed by the gateway, by reason", ["reason"])
+refused_requests = Counter(
+    "baton_refused_requests", "HTTP requests refused before the application, by status", ["status"]
+)
+paused_connections = Gauge("baton_paused_connections", "Clients that do not take what was written to them")
+coalesced_writes = Counter("baton_coalesced_writes", "Writes of all that had waited for a slow client at once")
+probe_seconds = Histogram(
+    "baton_probe_seconds",
+    "From publishing a probe to hearing it: how late a gateway hears of a room",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+)
 dropped_ephemeral = Counter("baton_dropped_ephemeral", "Ephemeral messages not sent to slow clients")
 
 http_seconds = Histogram(

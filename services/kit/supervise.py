@@ -26,6 +26,17 @@ async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
         _, running = await asyncio.wait(running, timeout=0.2)
 
 
+async def wait(event: asyncio.Event, timeout_s: float | None) -> None:
+    """Wait for the event, but not longer than that, and reset it."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return
+    finally:
+        event.clear()
+
+
 class Supervisor:
     """Keeps coroutines running until it is closed. One that ends or raises is started again after a while."""
 
@@ -57,7 +68,12 @@ class Supervisor:
             metrics.task_restarts.labels(name).inc()
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._longest_delay_s)
-            del self.down[name]
+            self.down.pop(name, None)
+
+    async def drop(self, name: str) -> None:
+        """Stop keeping that task running."""
+        await stop([self._tasks.pop(name)])
+        self.down.pop(name, None)
 
     async def close(self) -> None:
         """Cancel all tasks and wait until they have ended."""

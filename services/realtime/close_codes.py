@@ -17,6 +17,7 @@ class Close(enum.Enum):
     UNKNOWN_SESSION = 4504, "unknown_session"
     BAD_FRAMES = 4505, "bad_frames"
     TOO_LARGE = 4506, "too_large"
+    LEFT = 4507, "left"
 
     @property
     def code(self) -> int:

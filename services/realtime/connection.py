@@ -1,153 +1,159 @@
-"""One client's connection: a queue bounded in bytes, and one writer that empties it. It knows no broker and no web."""
+"""One client's connection: what it is given goes straight to its socket, or into a queue bounded in bytes.
+
+It knows no broker and no web. Nothing here waits, so no client can delay another.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from contracts.ids import RoomSeq
 from services.kit import metrics
 from services.realtime.close_codes import Close
+from services.realtime.frame import Batch, Frame
 
-CLOSE_TIMEOUT_S = 5.0
-"""How long what is queued and the close itself may take once a close was decided."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A message as it is written, made once and shared by all connections that get it."""
-
-    text: str
-    size: int
-    ephemeral: bool = False
-
-    @classmethod
-    def of(cls, body: bytes, *, ephemeral: bool = False) -> "Frame":
-        """The frame of these bytes. Raises UnicodeDecodeError."""
-        return cls(str(body, "utf-8"), len(body), ephemeral)
+STALL_S = 10.0
+"""A client that has taken nothing for so long is closed, however little it is that waits for it."""
 
 
-class SocketGoneError(Exception):
-    """The client is no longer there."""
+class Wire(Protocol):
+    """What a connection writes to. It calls the connection's `pause` when a client does not take what was written, and
+    `resume` as soon as everything was taken. None of these waits or raises, also not when the client is gone.
+    """
 
+    def write(self, data: bytes) -> None: ...
 
-class Socket(Protocol):
-    """What a connection writes to. Both wait while the client does not read, and raise SocketGoneError."""
-
-    async def send(self, text: str) -> None: ...
-
-    async def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: int, reason: str) -> None:
+        """Close after what was written, and abort where the client does not take that in time."""
 
 
 class Connection:
     """A member of a room. `seq` is the last event it was given; it takes the next one and skips what it has.
 
-    Nothing but `write` ever waits. When more than `limit_bytes` are queued, ephemeral messages are dropped; when that
-    is not enough, the queue is given up and the client is told to come back.
+    While the client takes nothing, at most `limit_bytes` are queued: ephemeral messages are dropped when half of that
+    is used; when more is needed, the queue is given up and the client is told to come back.
     """
 
-    def __init__(self, socket: Socket, limit_bytes: int, close_timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        self._socket = socket
+    __slots__ = ("_flowing", "_gone", "_limit", "_paused", "_queue", "_size", "_stall", "_wire", "closing", "seq")
+
+    def __init__(self, wire: Wire, limit_bytes: int) -> None:
+        self._wire = wire
         self._limit = limit_bytes
-        self._close_timeout_s = close_timeout_s
-        self._queue: deque[Frame] = deque()
+        self._queue: deque[Frame] | None = None
         self._size = 0
-        self._work = asyncio.Event()
-        self._ended = False
-        self._deadline: asyncio.Timeout | None = None
+        self._flowing = True
+        self._paused = False
+        self._gone = False
+        self._stall: asyncio.TimerHandle | None = None
         self.closing: Close | None = None
         self.seq = RoomSeq(0)
 
     def begin(self, seq: RoomSeq, frames: Iterable[Frame]) -> None:
         """Start the sequence after `seq`, to which `frames` bring the client; they are not held against its limit."""
-        if self.closing is None:
+        if self.closing is None and not self._gone:
             self.seq = seq
-            for frame in frames:
-                self._append(frame)
+            self._wire.write(b"".join([frame.wire for frame in frames]))
 
-    def event(self, seq: RoomSeq, frame: Frame) -> None:
-        """Queue a numbered event, unless the client has it."""
-        if seq == self.seq + 1:
-            self.seq = seq
-            self.send(frame)
-        elif seq > self.seq:
-            self.close(Close.SEQUENCE_LOST)
+    def deliver(self, batch: Batch) -> None:
+        """Write what the room has heard: events unless the client has them, ephemeral messages if there is room."""
+        if self._flowing:
+            first = batch.first
+            if first == self.seq + 1:
+                self.seq = batch.last
+                self._wire.write(batch.wire)
+                return
+            if first == 0:
+                self._wire.write(batch.wire)
+                return
+        for frame in batch.frames:
+            if frame.ephemeral:
+                self._offer(frame)
+            elif frame.seq == self.seq + 1:
+                self.seq = frame.seq
+                self.send(frame)
+            elif frame.seq > self.seq:
+                self.close(Close.SEQUENCE_LOST)
 
     def send(self, frame: Frame) -> None:
-        """Queue a frame that must not be lost; a client for which there is no room left is closed."""
-        if self.closing is not None:
-            return
-        if self._size + frame.size > self._limit:
-            self._drop_ephemeral()
-            if self._size + frame.size > self._limit:
-                self.close(Close.SLOW_CONSUMER)
-                return
-        self._append(frame)
-
-    def ephemeral(self, frame: Frame) -> None:
-        """Queue a frame that may be dropped, and is as soon as the queue is half full."""
-        if self.closing is not None:
-            return
-        if self._size + frame.size > self._limit // 2:
-            metrics.dropped_ephemeral.inc()
-            return
-        self._append(frame)
+        """Write a frame that must not be lost; a client for which there is no room left is closed."""
+        if self._flowing:
+            self._wire.write(frame.wire)
+        elif self.closing is None and not self._gone:
+            if self._size + len(frame.wire) > self._limit:
+                self._drop_ephemeral()
+                if self._size + len(frame.wire) > self._limit:
+                    self.close(Close.SLOW_CONSUMER)
+                    return
+            self._append(frame)
 
     def close(self, close: Close) -> None:
         """Close the socket after what is queued, or at once where the client is too slow to be sent that."""
-        if self.closing is not None:
+        if self.closing is not None or self._gone:
             return
         self.closing = close
+        self._flowing = False
         metrics.closes.labels(close.reason).inc()
-        if close is Close.SLOW_CONSUMER:
-            self._queue.clear()
-            self._size = 0
-        self._limit_time()
-        self._work.set()
+        queue = self._take_queue()
+        if queue and close is not Close.SLOW_CONSUMER:
+            self._wire.write(b"".join([frame.wire for frame in queue]))
+        self._wire.close(*close.value)
 
-    def end(self) -> None:
-        """The client has gone: `write` returns, unless it is about to close the socket itself."""
-        self._ended = True
-        self._work.set()
+    def pause(self) -> None:
+        """The client takes nothing at the moment: queue from now on."""
+        self._paused = True
+        self._flowing = False
+        if self._stall is None and not self._gone:
+            self._stall = asyncio.get_running_loop().call_later(STALL_S, self.close, Close.SLOW_CONSUMER)
+            metrics.paused_connections.inc()
 
-    async def write(self) -> None:
-        """Write what is queued, until the socket is closed from either side. Never raises for what a client does."""
-        try:
-            async with asyncio.timeout(None) as self._deadline:
-                self._limit_time()
-                while True:
-                    await self._write_queued()
-                    if self.closing is not None:
-                        await self._socket.close(self.closing.code, self.closing.reason)
-                        return
-                    if self._ended:
-                        return
-                    self._work.clear()
-                    await self._work.wait()
-        except (SocketGoneError, TimeoutError):
-            return
-        finally:
-            self._deadline = None
-            self._queue.clear()
+    def resume(self) -> None:
+        """The client has taken all that was written: write what is queued meanwhile, in one piece."""
+        self._paused = False
+        self._end_stall()
+        if self.closing is None and not self._gone:
+            self._flowing = True
+            if queue := self._take_queue():
+                metrics.coalesced_writes.inc()
+                self._wire.write(b"".join([frame.wire for frame in queue]))
 
-    async def _write_queued(self) -> None:
-        while self._queue:
-            frame = self._queue.popleft()
-            self._size -= frame.size
-            await self._socket.send(frame.text)
+    def lost(self) -> None:
+        """The client has gone."""
+        self._gone = True
+        self._flowing = False
+        self._end_stall()
+        self._take_queue()
+
+    def _offer(self, frame: Frame) -> None:
+        if self._flowing:
+            self._wire.write(frame.wire)
+        elif self._size + len(frame.wire) > self._limit // 2:
+            metrics.dropped_ephemeral.inc()
+        elif self.closing is None and not self._gone:
+            self._append(frame)
 
     def _append(self, frame: Frame) -> None:
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(frame)
-        self._size += frame.size
-        self._work.set()
+        self._size += len(frame.wire)
+
+    def _take_queue(self) -> Iterable[Frame]:
+        queue, self._queue, self._size = self._queue or (), None, 0
+        return queue
 
     def _drop_ephemeral(self) -> None:
-        kept = deque(frame for frame in self._queue if not frame.ephemeral)
-        metrics.dropped_ephemeral.inc(len(self._queue) - len(kept))
-        self._queue = kept
-        self._size = sum(frame.size for frame in kept)
+        queue = self._take_queue()
+        dropped = 0
+        for frame in queue:
+            if frame.ephemeral:
+                dropped += 1
+            else:
+                self._append(frame)
+        metrics.dropped_ephemeral.inc(dropped)
 
-    def _limit_time(self) -> None:
-        if self.closing is not None and self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self._close_timeout_s)
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+            metrics.paused_connections.dec()

@@ -12,10 +12,12 @@ from services.kit import metrics
 from services.kit.clock import local_ms
 from services.kit.tokens import Identity, Role
 from services.realtime.close_codes import Close, Refused
-from services.realtime.connection import Frame
-from services.realtime.hub import Hub, Member, Position, Room
-from services.realtime.listener import NotListeningError, Subscriptions
+from services.realtime.frame import Frame
+from services.realtime.hub import Hub
+from services.realtime.listener import Subscriptions
+from services.realtime.pubsub import NotListeningError
 from services.realtime.recovery import Reading, RoomReader, RoomUnavailableError, UnknownSessionError
+from services.realtime.room import Member, Position, Room
 from services.realtime.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -66,7 +68,7 @@ class Entrance:
         missed = self._missed(reading, client)
         frames = [_welcome(room.session_id, identity, reading.position.epoch, recovered=missed is not None)]
         frames += [_snapshot(reading)] if missed is None else missed
-        admitted = room.admit(member, reading.position, frames)
+        admitted = room.admit(member, identity.subject, reading.position, frames)
         if admitted:
             metrics.recoveries.labels("snapshot" if missed is None else "recovered").inc()
         return admitted
@@ -75,8 +77,8 @@ class Entrance:
         """What the client has missed, or None where it needs a snapshot."""
         if client is None or client.epoch != reading.position.epoch or (log := reading.since(client.seq)) is None:
             return None
-        frames = [Frame.of(body) for _, body in log]
-        return frames if sum(frame.size for frame in frames) <= self._replay_bytes else None
+        frames = [Frame(body) for _, body in log]
+        return frames if sum(len(frame.wire) for frame in frames) <= self._replay_bytes else None
 
 
 def _welcome(session_id: SessionId, identity: Identity, epoch: str, *, recovered: bool) -> Frame:
@@ -89,8 +91,8 @@ def _welcome(session_id: SessionId, identity: Identity, epoch: str, *, recovered
         recovered=recovered,
         now=local_ms(),
     )
-    return Frame.of(encode(welcome))
+    return Frame(encode(welcome))
 
 
 def _snapshot(reading: Reading) -> Frame:
-    return Frame.of(encode(Snapshot(seq=RoomSeq(reading.position.seq), now=local_ms(), state=Raw(reading.state))))
+    return Frame(encode(Snapshot(seq=RoomSeq(reading.position.seq), now=local_ms(), state=Raw(reading.state))))

@@ -7,7 +7,7 @@ import msgspec
 from contracts.frames import Error, Join, Ping, Pong, decode_from_client, encode
 from services.kit.clock import local_ms
 from services.realtime.close_codes import Close, Refused
-from services.realtime.connection import Frame
+from services.realtime.frame import Frame
 
 BAD_FRAMES = 5
 MAX_SEQ = 2**53
@@ -28,7 +28,7 @@ class Inbound:
         self._max_frame_bytes = max_frame_bytes
         self._bad_frames = 0
 
-    def join(self, data: str | bytes) -> Join:
+    def join(self, data: bytes) -> Join:
         """The first frame. Raises Refused where it is anything but a join."""
         match self._decode(data):
             case Join(seq=seq) as join if seq is None or 0 <= seq <= MAX_SEQ:
@@ -41,11 +41,11 @@ class Inbound:
                 pass
         raise Refused(Close.BAD_FRAMES)
 
-    def handle(self, data: str | bytes) -> None:
+    def handle(self, data: bytes) -> None:
         """Any later frame. Raises Refused when it is one too many."""
         match self._decode(data):
             case Ping(id=number):
-                self._answers.send(Frame.of(encode(Pong(id=number, now=local_ms()))))
+                self._answers.send(Frame(encode(Pong(id=number, now=local_ms()))))
                 return
             case Join():
                 self._say_error("this connection has joined already")
@@ -55,9 +55,9 @@ class Inbound:
         if self._bad_frames >= BAD_FRAMES:
             raise Refused(Close.BAD_FRAMES)
 
-    def _decode(self, data: str | bytes) -> Join | Ping | None:
+    def _decode(self, data: bytes) -> Join | Ping | None:
         """The frame, or None where it was broken, which the client has been told."""
-        if len(data if isinstance(data, bytes) else data.encode()) > self._max_frame_bytes:
+        if len(data) > self._max_frame_bytes:
             raise Refused(Close.TOO_LARGE)
         try:
             frame: Join | Ping = decode_from_client(data)
@@ -67,4 +67,4 @@ class Inbound:
         return frame
 
     def _say_error(self, message: str) -> None:
-        self._answers.send(Frame.of(encode(Error(code="bad_frame", message=message))))
+        self._answers.send(Frame(encode(Error(code="bad_frame", message=message))))

@@ -1,37 +1,32 @@
-"""⑧ Hearing of rooms: one pub/sub connection a process, that is never silently deaf.
+"""⑧ Hearing of rooms, from whichever Valkey servers have them, and never silently deaf.
 
-A subscription says nothing when its server is gone without a goodbye. So the listener publishes a probe to a channel of
-its own every few seconds, and replaces the connection when it does not hear it.
+One connection to each server. A probe is published through every server again and again, and a connection that does not
+hear it is replaced. Where servers share the channels (a cluster), who has which is looked up every second, and at once
+when a server ends a subscription: after a failover or a move of slots nothing else would be heard from it.
 """
 
 import asyncio
 import math
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
+from services.kit import metrics
+from services.kit.supervise import Supervisor, wait
+from services.realtime.pubsub import Handler, NewConnection, NotListeningError, PubSub
 
 log = structlog.get_logger()
 
 PROBE_EVERY_S = 2.0
 DEAF_AFTER_S = 6.0
-"""After so long without a probe the connection is replaced."""
+"""After so long without a probe a connection is replaced."""
 UNREADY_AFTER_S = 10.0
 SUBSCRIBE_TIMEOUT_S = 2.0
-CHANNELS_A_COMMAND = 512
-MESSAGES_A_TURN = 100
-"""After so many messages in a row everybody else in the process gets a turn."""
-
-Handler = Callable[[bytes], None]
-
-
-class NotListeningError(Exception):
-    """What is said on the channel cannot be heard at the moment."""
+REFRESH_PAUSE_S = 0.05
+"""A server that refuses subscriptions over and over is not asked more often than that."""
 
 
 class Subscriptions(Protocol):
@@ -43,81 +38,81 @@ class Subscriptions(Protocol):
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         """Stop hearing the channels, from the call on."""
 
-    async def check(self) -> None:
-        """Raise NotListeningError unless a message went all the way through the server within the last seconds."""
 
+class Topology(Protocol):
+    """Which servers there are, and who of them has a channel."""
 
-def _new_connection(url: str) -> Any:  # redis-py's connections are untyped
-    """A connection that never reconnects by itself: what was said meanwhile would be lost without anybody knowing."""
-    pool: Any = ConnectionPool.from_url(
-        url, protocol=2, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0)
-    )
-    return pool.make_connection()
+    sharded: bool
+    refresh_every_s: float | None
+
+    async def refresh(self) -> None:
+        """Look up again who has what. Raises RedisError or OSError when nobody answers."""
+
+    def servers(self) -> Mapping[str, NewConnection]:
+        """The servers that have channels, by name, and how to connect to each."""
+
+    def owner(self, channel: bytes) -> str:
+        """The name of the server that has the channel; empty while none has."""
+
+    async def publish(self, channel: bytes) -> object:
+        """Publish an empty message. Raises when the server does not take it."""
 
 
 class Listener:
-    """Plain pub/sub on one server. `run` and `probe` are to be kept running; `on_connected` is called when all
-    subscriptions are heard again after a break, in which messages were lost.
+    """All channels of this process. `run` and `probe` are to be kept running; `on_connected` is called when what was
+    subscribed is heard again after a break, in which messages were lost.
     """
 
     def __init__(
         self,
-        redis: Redis,
-        url: str,
+        topology: Topology,
         on_connected: Callable[[], None],
         *,
         probe_every_s: float = PROBE_EVERY_S,
         deaf_after_s: float = DEAF_AFTER_S,
     ) -> None:
-        self._redis = redis
-        self._url = url
+        self._topology = topology
         self._on_connected = on_connected
         self._probe_every_s = probe_every_s
         self._deaf_after_s = deaf_after_s
-        self._probe_channel = f"baton:gateway:{secrets.token_hex(8)}:probe".encode()
         self._handlers: dict[bytes, Handler] = {}
-        self._heard: set[bytes] = set()
         self._waiting: dict[bytes, asyncio.Future[None]] = {}
-        self._connection: Any = None
-        self._sending = asyncio.Lock()
-        self._deadline: asyncio.Timeout | None = None
-        self._probed_at = -math.inf
+        self._nodes: dict[str, PubSub] = {}
+        self._refresh_now = asyncio.Event()
+        self._probed_at: dict[bytes, float] = {}
 
     async def run(self) -> None:
-        """Listen until the connection fails, or has gone silent; always raises."""
-        connection = _new_connection(self._url)
-        try:
-            async with asyncio.timeout(self._deaf_after_s) as self._deadline:
-                await connection.connect()
-                self._connection = connection
-                # The probe's channel last: when it is confirmed, all are.
-                await self._send("SUBSCRIBE", [*self._handlers, self._probe_channel])
+        """Keep listening to all servers. Raises when it cannot be looked up which there are."""
+        async with Supervisor(longest_delay_s=2.0) as supervisor:
+            try:
                 while True:
-                    for _ in range(MESSAGES_A_TURN):
-                        self._take(await connection.read_response(timeout=math.inf))
-                    await asyncio.sleep(0)
-        except TimeoutError as error:
-            raise NotListeningError(f"no probe was heard for {self._deaf_after_s:g} s") from error
-        finally:
-            self._deadline = self._connection = None
-            self._heard.clear()
-            await connection.disconnect(nowait=True)
+                    await self._refresh()
+                    await self._place(supervisor)
+                    await wait(self._refresh_now, self._topology.refresh_every_s)
+                    await asyncio.sleep(REFRESH_PAUSE_S)
+            finally:
+                self._nodes.clear()
 
     async def probe(self) -> None:
-        """Publish probes for ever. Raises when Valkey does not take one."""
+        """Publish probes for ever. Raises when a server does not take one."""
         while True:
-            await self._redis.publish(self._probe_channel, b"")
-            await asyncio.sleep(self._probe_every_s)
+            now = asyncio.get_running_loop().time()
+            channels = [node.probe_channel for node in self._nodes.values()]
+            self._probed_at = dict.fromkeys(channels, now)
+            await asyncio.gather(*map(self._topology.publish, channels))
+            await asyncio.sleep(self._probe_every_s if channels else 0.05)
 
     async def subscribe(self, channel: str, handler: Handler) -> None:
         name = channel.encode()
         self._handlers[name] = handler
-        if name in self._heard:
+        node = self._nodes.get(self._topology.owner(name)) if self._nodes else None
+        if node is not None and name in node.heard:
             return
         waiting = self._waiting.get(name)
         if waiting is None:
             waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
-            await self._send("SUBSCRIBE", [name])
+            if node is not None:
+                node.subscribe([name])
         try:
             async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
                 await asyncio.shield(waiting)
@@ -125,55 +120,107 @@ class Listener:
             raise NotListeningError(f"{channel} was not subscribed in time") from error
 
     async def unsubscribe(self, channels: Sequence[str]) -> None:
-        # All that a later `subscribe` looks at is changed before the first wait; commands are sent in order.
         names = [channel.encode() for channel in channels]
         for name in names:
             self._handlers.pop(name, None)
-            self._heard.discard(name)
             if waiting := self._waiting.pop(name, None):
                 waiting.cancel()
-        await self._send("UNSUBSCRIBE", names)
+        for node in self._nodes.values():
+            if had := node.wanted.intersection(names):
+                node.unsubscribe(had)
 
     async def check(self) -> None:
-        silent_s = asyncio.get_running_loop().time() - self._probed_at
+        """Raise NotListeningError unless a message went through every server to here within the last seconds."""
+        if not self._nodes:
+            raise NotListeningError("no server is known")
+        silent_s = asyncio.get_running_loop().time() - min(node.probed_at for node in self._nodes.values())
         if silent_s > UNREADY_AFTER_S:
             raise NotListeningError("no probe has been heard" if math.isinf(silent_s) else f"deaf for {silent_s:.0f} s")
 
-    async def _send(self, command: str, names: Sequence[bytes]) -> None:
-        """Send if there is a connection; if not, or if it breaks, `run` subscribes to everything on the next one."""
-        async with self._sending:
-            for start in range(0, len(names), CHANNELS_A_COMMAND):
-                if (connection := self._connection) is None:
-                    return
-                try:
-                    await connection.send_command(command, *names[start : start + CHANNELS_A_COMMAND])
-                except (RedisError, OSError) as error:
-                    log.warning("listener_send_failed", error=str(error))
-                    return
-
-    def _take(self, reply: Any) -> None:
-        kind, channel, payload = reply
-        if kind == b"message":
-            if channel == self._probe_channel:
-                self._hear_probe()
-            elif handler := self._handlers.get(channel):
-                self._hand_over(handler, channel, payload)
-        elif kind == b"subscribe":
-            if channel == self._probe_channel:
-                self._on_connected()
-            elif channel in self._handlers:
-                self._heard.add(channel)
-                if waiting := self._waiting.pop(channel, None):
-                    waiting.set_result(None)
-
-    def _hear_probe(self) -> None:
-        self._probed_at = asyncio.get_running_loop().time()
-        if self._deadline is not None:
-            self._deadline.reschedule(self._probed_at + self._deaf_after_s)
-
-    def _hand_over(self, handler: Handler, channel: bytes, payload: bytes) -> None:
+    async def _refresh(self) -> None:
         try:
-            handler(payload)
-        except Exception:
-            # One room's trouble must not make the others deaf; what this one has missed, its position check finds.
-            log.exception("message_not_handled", channel=channel.decode())
+            await self._topology.refresh()
+        except (RedisError, OSError) as error:
+            if not self._nodes:
+                raise
+            log.warning("topology_not_refreshed", error=str(error))
+
+    async def _place(self, supervisor: Supervisor) -> None:
+        """Have one connection to each server, and each channel on the server that has it."""
+        servers = self._topology.servers()
+        for name in self._nodes.keys() - servers.keys():
+            del self._nodes[name]
+            await supervisor.drop(name)
+        wanted: dict[str, set[bytes]] = {name: set() for name in servers}
+        for channel in self._handlers:
+            if (owner := self._topology.owner(channel)) in wanted:
+                wanted[owner].add(channel)
+        for name, new_connection in servers.items():
+            node = self._nodes.get(name)
+            if node is None:
+                node = self._nodes[name] = self._new_node(name, new_connection)
+                node.subscribe(wanted[name])
+                supervisor.start(name, node.run)
+            else:
+                self._move(name, node, wanted[name])
+
+    def _move(self, name: str, node: PubSub, wanted: set[bytes]) -> None:
+        if gone := node.wanted - wanted:
+            node.unsubscribe(gone)
+        if missing := wanted - node.heard:
+            node.subscribe(missing)
+        if self._topology.owner(node.probe_channel) != name:
+            node.probe_with(self._probe_channel(name))
+
+    def _new_node(self, name: str, new_connection: NewConnection) -> PubSub:
+        node = PubSub(
+            new_connection,
+            self._handlers,
+            self._probe_channel(name),
+            on_heard=lambda channel: self._hear(node, channel),
+            on_probe=lambda: self._hear_probe(node),
+            on_taken_away=self._refresh_now.set,
+            deaf_after_s=self._deaf_after_s,
+            sharded=self._topology.sharded,
+        )
+        return node
+
+    def _probe_channel(self, name: str) -> bytes:
+        """A channel of this process alone that this server has."""
+        while True:
+            channel = f"baton:gateway:{secrets.token_hex(8)}:probe".encode()
+            if self._topology.owner(channel) == name:
+                return channel
+
+    def _hear(self, node: PubSub, channel: bytes) -> None:
+        if waiting := self._waiting.pop(channel, None):
+            waiting.set_result(None)
+        elif channel in self._handlers or channel == node.probe_channel:
+            self._on_connected()
+
+    def _hear_probe(self, node: PubSub) -> None:
+        if published_at := self._probed_at.get(node.probe_channel):
+            metrics.probe_seconds.observe(node.probed_at - published_at)
+
+
+class OneServer:
+    """The topology of a single server, with plain pub/sub."""
+
+    sharded = False
+    refresh_every_s: float | None = None
+
+    def __init__(self, new_connection: NewConnection, publish: Callable[[bytes], Awaitable[object]]) -> None:
+        self._new_connection = new_connection
+        self._publish = publish
+
+    async def refresh(self) -> None:
+        """There is nothing to look up."""
+
+    def servers(self) -> Mapping[str, NewConnection]:
+        return {"valkey": self._new_connection}
+
+    def owner(self, channel: bytes) -> str:
+        return "valkey"
+
+    async def publish(self, channel: bytes) -> object:
+        return await self._publish(channel)

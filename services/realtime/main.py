@@ -1,5 +1,6 @@
 """Where the gateway is put together: `python -m services.realtime.main`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,18 +9,20 @@ from fastapi import FastAPI
 
 from services.kit import logs, web
 from services.kit.health import Health
-from services.kit.redis_client import connect
+from services.kit.redis_client import connect, new_connection
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
 from services.realtime.entrance import Entrance
 from services.realtime.hub import Hub
-from services.realtime.listener import Listener
+from services.realtime.listener import Listener, OneServer
+from services.realtime.protocols import HttpProtocol, SocketProtocol
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
 from services.realtime.routers import config, page, ws
 from services.realtime.settings import RealtimeSettings
 from services.realtime.upkeep import Upkeep
+from services.realtime.visit import Visits
 
 DESCRIPTION = "Where clients are told what happens, at once and in order. The socket's protocol is in docs/protocol.md."
 
@@ -32,8 +35,11 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
         redis = connect(settings.redis_url)
         reader = RoomReader(redis)
         repairs = Repairs(reader)
-        hub = Hub(on_gap=repairs.start)
-        listener = Listener(redis, settings.redis_url, on_connected=lambda: upkeep.check_now())
+        hub = Hub(on_gap=repairs.start, call_soon=asyncio.get_running_loop().call_soon)
+        listener = Listener(
+            OneServer(lambda: new_connection(settings.redis_url), lambda channel: redis.publish(channel, b"")),
+            on_connected=lambda: upkeep.check_now(),
+        )
         upkeep = Upkeep(redis, hub, reader, repairs, listener)
         entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)
         async with Supervisor(longest_delay_s=2.0) as supervisor:
@@ -42,9 +48,10 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             supervisor.start("positions", upkeep.check_positions)
             supervisor.start("watched rooms", upkeep.keep_watched)
             supervisor.start("empty rooms", upkeep.close_empty)
-            app.state.visits = ws.Visits(settings, Verifier(split(settings.public_keys)), entrance)
+            app.state.visits = visits = Visits(settings, Verifier(split(settings.public_keys)), entrance)
             app.state.health = Health(supervisor, required={"listener": listener.check, "valkey": redis.ping})
             yield
+        await visits.close()
         await repairs.close()
         await reader.close()
         await redis.aclose()
@@ -58,7 +65,8 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
 def server_options(settings: RealtimeSettings) -> dict[str, Any]:
     """How uvicorn is to treat sockets; its own defaults are too generous."""
     return {
-        "ws": "websockets-sansio",
+        "http": HttpProtocol,
+        "ws": SocketProtocol,
         # A frame a little over the limit is closed with our own code; one far over it is not even read.
         "ws_max_size": 4 * settings.max_frame_bytes,
         "ws_per_message_deflate": False,

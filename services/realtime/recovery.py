@@ -13,7 +13,7 @@ from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
 from contracts.events import RebuildRoom, encode
 from contracts.ids import RoomSeq, SessionId, TeamId
 from services.kit.supervise import stop
-from services.realtime.hub import Position
+from services.realtime.room import Position
 
 REBUILD_TIMEOUT_S = 2.0
 REBUILD_POLL_S = 0.05

@@ -7,8 +7,8 @@ import structlog
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.supervise import stop
-from services.realtime.hub import Room
 from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
+from services.realtime.room import Room
 
 log = structlog.get_logger()
 

@@ -8,10 +8,12 @@ from redis.asyncio import Redis
 from contracts.channels import WATCHED_ROOMS, room_channel
 from contracts.ids import RoomSeq
 from services.kit.clock import local_ms
-from services.realtime.hub import Hub, Position, Room
+from services.kit.supervise import wait
+from services.realtime.hub import Hub
 from services.realtime.listener import Subscriptions
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
+from services.realtime.room import Position, Room
 
 CHECK_EVERY_S: Final = 2.0
 ON_ITS_WAY_S: Final = 0.2
@@ -52,7 +54,7 @@ class Upkeep:
     async def check_positions(self) -> None:
         """Compare each room with Valkey: a lost last message leaves no gap that anybody could see."""
         while True:
-            await _wait(self._check_now, CHECK_EVERY_S)
+            await wait(self._check_now, CHECK_EVERY_S)
             rooms = [(room, room.position) for room in self._hub if room.position is not None]
             behind: list[tuple[Room, RoomSeq]] = []
             for start in range(0, len(rooms), ROOMS_A_CALL):
@@ -76,7 +78,7 @@ class Upkeep:
     async def keep_watched(self) -> None:
         """Say which rooms somebody is in, so that they, and no others, are sent ticks."""
         while True:
-            await _wait(self._watch_now, WATCH_EVERY_S)
+            await wait(self._watch_now, WATCH_EVERY_S)
             now = local_ms()
             watched = {str(room.session_id): now + WATCHED_FOR_MS for room in self._hub if room.members}
             pipeline = self._redis.pipeline(transaction=False)
@@ -92,14 +94,3 @@ class Upkeep:
             await asyncio.sleep(CLOSE_EVERY_S)
             if closed := self._hub.close_empty(loop.time(), LINGER_S):
                 await self._subscriptions.unsubscribe([room_channel(room.session_id) for room in closed])
-
-
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    """Wait for the event, but not longer than that, and reset it."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return
-    finally:
-        event.clear()

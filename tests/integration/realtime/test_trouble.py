@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 
 from baton.ports import any_free
 from contracts.channels import ROOM_REQUESTS
+from services.kit.redis_client import new_connection
 from services.kit.supervise import Supervisor, stop
-from services.realtime.listener import Listener, NotListeningError
+from services.realtime.listener import Listener, OneServer
+from services.realtime.pubsub import NotListeningError
 from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
 from tests.integration.realtime.points import EPOCH, Points, Session
 
@@ -140,7 +142,8 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     async with wire.laid(), asyncio.timeout(PATIENCE_S), Supervisor() as supervisor:
         url = f"redis://127.0.0.1:{wire.port}/0"
-        listener = Listener(redis, url, connected.release, probe_every_s=0.1, deaf_after_s=1.5)
+        server = OneServer(lambda: new_connection(url), lambda channel: redis.publish(channel, b""))
+        listener = Listener(server, connected.release, probe_every_s=0.1, deaf_after_s=1.5)
         with pytest.raises(NotListeningError):
             await listener.check()
         supervisor.start("listener", listener.run)

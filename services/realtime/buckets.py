@@ -1,0 +1,23 @@
+"""A token bucket: so many at once, so many a second in the long run."""
+
+
+class TokenBucket:
+    """`burst` tokens at first and at most, refilled with `per_s`. Times are those of a monotonic clock, in seconds."""
+
+    __slots__ = ("_burst", "_per_s", "_seen_at", "_tokens")
+
+    def __init__(self, per_s: float, burst: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = burst
+        self._seen_at: float | None = None
+
+    def take(self, now: float) -> bool:
+        """Take one token, if there is one."""
+        if self._seen_at is not None:
+            self._tokens = min(self._burst, self._tokens + (now - self._seen_at) * self._per_s)
+        self._seen_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

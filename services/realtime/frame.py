@@ -1,0 +1,52 @@
+"""⑨ A message as it is written to sockets: framed once, shared by everybody who gets it. RFC 6455, section 5.2."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from contracts.ids import RoomSeq
+
+_FINAL_TEXT: Final = b"\x81"
+_LENGTH_IN_2_BYTES: Final = b"\x7e"
+_LENGTH_IN_8_BYTES: Final = b"\x7f"
+
+
+def websocket_frame(text: bytes) -> bytes:
+    """One unmasked text frame, as a server sends it. `text` is UTF-8."""
+    size = len(text)
+    if size < 126:
+        return b"\x81%c%b" % (size, text)
+    if size < 1 << 16:
+        return b"".join((_FINAL_TEXT, _LENGTH_IN_2_BYTES, size.to_bytes(2, "big"), text))
+    return b"".join((_FINAL_TEXT, _LENGTH_IN_8_BYTES, size.to_bytes(8, "big"), text))
+
+
+class Frame:
+    """`body` is the JSON text, `wire` the same as a WebSocket frame. `seq` is 0 for what has no number."""
+
+    __slots__ = ("body", "ephemeral", "seq", "wire")
+
+    def __init__(self, body: bytes, seq: RoomSeq = RoomSeq(0), *, ephemeral: bool = False) -> None:  # noqa: B008
+        self.body = body
+        self.seq = seq
+        self.ephemeral = ephemeral
+        self.wire = websocket_frame(body)
+
+
+class Batch:
+    """Frames of a room that were heard together, and are written together.
+
+    `first` and `last` are the numbers of its events, which follow each other; both are 0 where it has none.
+    """
+
+    __slots__ = ("first", "frames", "last", "wire")
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self.frames = frames
+        if len(frames) == 1:
+            [frame] = frames
+            self.first = self.last = frame.seq
+            self.wire = frame.wire
+        else:
+            numbers = [frame.seq for frame in frames if frame.seq]
+            self.first, self.last = (numbers[0], numbers[-1]) if numbers else (RoomSeq(0), RoomSeq(0))
+            self.wire = b"".join([frame.wire for frame in frames])

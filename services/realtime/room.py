@@ -1,0 +1,197 @@
+"""⑨ A session's room: every member is given each message in order, without a gap and without a double."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from contracts.frames import decode_event
+from contracts.ids import PlayerId, RoomSeq, SessionId
+from contracts.rooms import PlayerLeft
+from services.realtime.close_codes import Close
+from services.realtime.frame import Batch, Frame
+
+log = structlog.get_logger()
+
+HELD_EVENTS = 256
+"""How many events a room holds back behind a gap; later ones are read from its log again."""
+RECENT_EVENTS = 512
+"""How many events a room keeps for those who are joining."""
+
+_LEFT = b'"type":"%b"' % PlayerLeft.type.encode()
+_HEAD = 64
+"""Where an event's type stands in its frame: behind a number of at most 20 digits."""
+
+
+class Position(NamedTuple):
+    """How far a log has come, in which life of the database."""
+
+    epoch: str
+    seq: RoomSeq
+
+
+class Member(Protocol):
+    """Somebody in a room. None of these waits or raises, and none changes the room while it is called."""
+
+    def begin(self, seq: RoomSeq, frames: Iterable[Frame]) -> None: ...
+
+    def deliver(self, batch: Batch) -> None: ...
+
+    def close(self, close: Close) -> None: ...
+
+
+class Room:
+    """A session's room in this gateway. Its `position` is what all its members have, or skip because they have more.
+
+    What is received is delivered by `flush`, for which the room asks by calling `on_dirty`.
+    """
+
+    def __init__(
+        self, session_id: SessionId, on_gap: Callable[["Room"], None], on_dirty: Callable[["Room"], None]
+    ) -> None:
+        self.session_id = session_id
+        self.position: Position | None = None
+        self.members: dict[Member, PlayerId] = {}
+        self._on_gap = on_gap
+        self._on_dirty = on_dirty
+        self._joining = 0
+        self._out: list[Frame] = []
+        self._recent: list[Frame] = []
+        self._held: dict[RoomSeq, Frame] = {}
+        self._newest = RoomSeq(0)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.members and not self._joining
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the room knows of events that it has not delivered."""
+        return self.position is not None and self._newest > self.position.seq
+
+    def receive(self, payload: bytes) -> None:
+        """Take a channel message: `<seq> <frame>`, or `0 <frame>` for an ephemeral one."""
+        head, _, body = payload.partition(b" ")
+        if not head.isdigit():
+            log.warning("unreadable_room_message", session_id=str(self.session_id), size=len(payload))
+        elif (seq := RoomSeq(int(head))) == 0:
+            self._put_out(Frame(body, ephemeral=True))
+        else:
+            self._hear(seq, body)
+            if self.is_behind:
+                self._on_gap(self)
+
+    def flush(self) -> int:
+        """Give every member what was received since the last time. Returns how many frames were given to members."""
+        frames, self._out = self._out, []
+        if not frames:
+            return 0  # the room was restarted meanwhile
+        batch = Batch(frames)
+        for member in self.members:
+            member.deliver(batch)
+        for frame in frames:
+            if frame.seq and frame.body.find(_LEFT, 0, _HEAD) >= 0:
+                self._dismiss(frame)
+        return len(frames) * len(self.members)
+
+    def expect(self, seq: RoomSeq) -> None:
+        """Somebody says that the log has come to `seq`: if nothing was heard of that, it is repaired."""
+        self._newest = max(self._newest, seq)
+        if self.is_behind:
+            self._on_gap(self)
+
+    def catch_up(self, epoch: str, events: Iterable[tuple[RoomSeq, bytes]]) -> int:
+        """Take events read from the log of that epoch. Returns how many of them were missing here."""
+        if self.position is None or self.position.epoch != epoch:
+            return 0
+        before = self.position.seq
+        for seq, body in events:
+            self._hear(seq, body)
+        return self.position.seq - before
+
+    def restart(self, position: Position | None) -> None:
+        """The sequence cannot go on: all members are told to come back, and the room goes on from `position`."""
+        for member in self.members:
+            member.close(Close.SEQUENCE_LOST)
+        self.members.clear()
+        self._out.clear()
+        self._recent.clear()
+        self._held.clear()
+        self.position = position
+        self._newest = position.seq if position else RoomSeq(0)
+
+    @contextmanager
+    def joining(self) -> Iterator[None]:
+        """While somebody joins, the room stays open and keeps what it delivers meanwhile."""
+        self._joining += 1
+        try:
+            yield
+        finally:
+            self._joining -= 1
+            if not self._joining:
+                self._recent.clear()
+
+    def admit(self, member: Member, player_id: PlayerId, position: Position, frames: Sequence[Frame]) -> bool:
+        """Make somebody a member whom `frames` bring to `position`, as one step with what was received since.
+
+        Returns False where that cannot be done without a gap; then the position has to be read again.
+        """
+        if self.position is None:
+            self._start(position)
+        elif self.position.epoch != position.epoch:
+            self.restart(position)
+        since = [frame for frame in self._recent if frame.seq > position.seq]
+        if len(since) != max(self._delivered - position.seq, 0):
+            return False
+        member.begin(RoomSeq(position.seq + len(since)), [*frames, *since])
+        self.members[member] = player_id
+        if self.is_behind:
+            self._on_gap(self)
+        return True
+
+    @property
+    def _delivered(self) -> RoomSeq:
+        return self.position.seq if self.position else RoomSeq(0)
+
+    def _start(self, position: Position) -> None:
+        self.position = position
+        self._held = {seq: frame for seq, frame in self._held.items() if seq > position.seq}
+        self._release()
+
+    def _hear(self, seq: RoomSeq, body: bytes) -> None:
+        if seq <= self._delivered:
+            return
+        self._newest = max(self._newest, seq)
+        if self.position is not None and seq == self.position.seq + 1:
+            self._deliver(self.position, Frame(body, seq))
+            if self._held:
+                self._release()
+        elif len(self._held) < HELD_EVENTS:
+            self._held[seq] = Frame(body, seq)
+
+    def _release(self) -> None:
+        """Deliver what was held back and follows without a gap."""
+        while self.position is not None and (frame := self._held.pop(RoomSeq(self.position.seq + 1), None)):
+            self._deliver(self.position, frame)
+        if self._held:
+            self._held = {seq: frame for seq, frame in self._held.items() if seq > self._delivered}
+
+    def _deliver(self, position: Position, frame: Frame) -> None:
+        self.position = Position(position.epoch, frame.seq)
+        if self._joining:
+            self._recent.append(frame)
+            del self._recent[:-RECENT_EVENTS]
+        self._put_out(frame)
+
+    def _put_out(self, frame: Frame) -> None:
+        if not self._out:
+            self._on_dirty(self)
+        self._out.append(frame)
+
+    def _dismiss(self, frame: Frame) -> None:
+        """Close the sockets of the player who left or was removed: their token opens no seat any more."""
+        left = decode_event(frame.body).data
+        for member, player_id in self.members.items():
+            if isinstance(left, PlayerLeft) and player_id == left.player_id:
+                member.close(Close.LEFT)
