@@ -35,10 +35,23 @@ class Connection:
     is used; when more is needed, the queue is given up and the client is told to come back.
     """
 
-    __slots__ = ("_flowing", "_gone", "_limit", "_paused", "_queue", "_size", "_stall", "_wire", "closing", "seq")
+    __slots__ = (
+        "_flowing",
+        "_gone",
+        "_limit",
+        "_paused",
+        "_queue",
+        "_size",
+        "_stall",
+        "_wire",
+        "_write",
+        "closing",
+        "seq",
+    )
 
     def __init__(self, wire: Wire, limit_bytes: int) -> None:
         self._wire = wire
+        self._write = wire.write
         self._limit = limit_bytes
         self._queue: deque[Frame] | None = None
         self._size = 0
@@ -53,7 +66,7 @@ class Connection:
         """Start the sequence after `seq`, to which `frames` bring the client; they are not held against its limit."""
         if self.closing is None and not self._gone:
             self.seq = seq
-            self._wire.write(b"".join([frame.wire for frame in frames]))
+            self._write(b"".join([frame.wire for frame in frames]))
 
     def deliver(self, batch: Batch) -> None:
         """Write what the room has heard: events unless the client has them, ephemeral messages if there is room."""
@@ -61,10 +74,10 @@ class Connection:
             first = batch.first
             if first == self.seq + 1:
                 self.seq = batch.last
-                self._wire.write(batch.wire)
+                self._write(batch.wire)
                 return
             if first == 0:
-                self._wire.write(batch.wire)
+                self._write(batch.wire)
                 return
         for frame in batch.frames:
             if frame.ephemeral:
@@ -78,7 +91,7 @@ class Connection:
     def send(self, frame: Frame) -> None:
         """Write a frame that must not be lost; a client for which there is no room left is closed."""
         if self._flowing:
-            self._wire.write(frame.wire)
+            self._write(frame.wire)
         elif self.closing is None and not self._gone:
             if self._size + len(frame.wire) > self._limit:
                 self._drop_ephemeral()
@@ -96,7 +109,7 @@ class Connection:
         metrics.closes.labels(close.reason).inc()
         queue = self._take_queue()
         if queue and close is not Close.SLOW_CONSUMER:
-            self._wire.write(b"".join([frame.wire for frame in queue]))
+            self._write(b"".join([frame.wire for frame in queue]))
         self._wire.close(*close.value)
 
     def pause(self) -> None:
@@ -115,7 +128,7 @@ class Connection:
             self._flowing = True
             if queue := self._take_queue():
                 metrics.coalesced_writes.inc()
-                self._wire.write(b"".join([frame.wire for frame in queue]))
+                self._write(b"".join([frame.wire for frame in queue]))
 
     def lost(self) -> None:
         """The client has gone."""
@@ -126,7 +139,7 @@ class Connection:
 
     def _offer(self, frame: Frame) -> None:
         if self._flowing:
-            self._wire.write(frame.wire)
+            self._write(frame.wire)
         elif self._size + len(frame.wire) > self._limit // 2:
             metrics.dropped_ephemeral.inc()
         elif self.closing is None and not self._gone:

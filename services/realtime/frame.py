@@ -5,19 +5,19 @@ from typing import Final
 
 from contracts.ids import RoomSeq
 
-_FINAL_TEXT: Final = b"\x81"
-_LENGTH_IN_2_BYTES: Final = b"\x7e"
-_LENGTH_IN_8_BYTES: Final = b"\x7f"
+_SHORT_HEADS: Final = [bytes((0x81, size)) for size in range(126)]
+_HEAD_OF_2_BYTES: Final = b"\x81\x7e"
+_HEAD_OF_8_BYTES: Final = b"\x81\x7f"
 
 
 def websocket_frame(text: bytes) -> bytes:
     """One unmasked text frame, as a server sends it. `text` is UTF-8."""
     size = len(text)
     if size < 126:
-        return b"\x81%c%b" % (size, text)
+        return _SHORT_HEADS[size] + text
     if size < 1 << 16:
-        return b"".join((_FINAL_TEXT, _LENGTH_IN_2_BYTES, size.to_bytes(2, "big"), text))
-    return b"".join((_FINAL_TEXT, _LENGTH_IN_8_BYTES, size.to_bytes(8, "big"), text))
+        return _HEAD_OF_2_BYTES + size.to_bytes(2, "big") + text
+    return _HEAD_OF_8_BYTES + size.to_bytes(8, "big") + text
 
 
 class Frame:

@@ -110,10 +110,14 @@ class PubSub(asyncio.Protocol):
         self._send(self._subscribe, [channel])
 
     def data_received(self, data: bytes) -> None:
+        gets, get_handler, message = self._reader.gets, self._handlers.get, self._message
         self._reader.feed(data)
         try:
-            while (reply := self._reader.gets()) is not False:
-                self._take(reply)
+            while (reply := gets()) is not False:
+                if type(reply) is list and reply[0] == message and (handler := get_handler(reply[1])):
+                    self._hand_over(handler, reply)
+                else:
+                    self._take(reply)
         except hiredis.ProtocolError as error:
             self._end(NotListeningError(f"the server sent what is no reply: {error}"))
 
@@ -137,11 +141,9 @@ class PubSub(asyncio.Protocol):
             log.warning("subscription_refused", error=str(reply))
             self._on_taken_away()
             return
-        kind, channel, payload = reply
+        kind, channel, _ = reply
         if kind == self._message:
-            if handler := self._handlers.get(channel):
-                self._hand_over(handler, channel, payload)
-            elif channel == self.probe_channel:
+            if channel == self.probe_channel:
                 self._hear_probe()
         elif kind == self._subscribed:
             if channel == self.probe_channel or channel in self.wanted:
@@ -157,9 +159,9 @@ class PubSub(asyncio.Protocol):
             self._deadline.reschedule(self.probed_at + self._deaf_after_s)
         self._on_probe()
 
-    def _hand_over(self, handler: Handler, channel: bytes, payload: bytes) -> None:
+    def _hand_over(self, handler: Handler, reply: list[bytes]) -> None:
         try:
-            handler(payload)
+            handler(reply[2])
         except Exception:
             # One room's trouble must not make the others deaf; what this one has missed, its position check finds.
-            log.exception("message_not_handled", channel=channel.decode())
+            log.exception("message_not_handled", channel=reply[1].decode())

@@ -51,15 +51,21 @@ class Room:
         self, session_id: SessionId, on_gap: Callable[["Room"], None], on_dirty: Callable[["Room"], None]
     ) -> None:
         self.session_id = session_id
-        self.position: Position | None = None
         self.members: dict[Member, PlayerId] = {}
         self._on_gap = on_gap
         self._on_dirty = on_dirty
+        self._epoch: str | None = None
+        self._seq = RoomSeq(0)
         self._joining = 0
         self._out: list[Frame] = []
         self._recent: list[Frame] = []
         self._held: dict[RoomSeq, Frame] = {}
         self._newest = RoomSeq(0)
+
+    @property
+    def position(self) -> Position | None:
+        """None until the first member was admitted."""
+        return None if self._epoch is None else Position(self._epoch, self._seq)
 
     @property
     def is_empty(self) -> bool:
@@ -68,7 +74,7 @@ class Room:
     @property
     def is_behind(self) -> bool:
         """Whether the room knows of events that it has not delivered."""
-        return self.position is not None and self._newest > self.position.seq
+        return self._epoch is not None and self._newest > self._seq
 
     def receive(self, payload: bytes) -> None:
         """Take a channel message: `<seq> <frame>`, or `0 <frame>` for an ephemeral one."""
@@ -79,7 +85,7 @@ class Room:
             self._put_out(Frame(body, ephemeral=True))
         else:
             self._hear(seq, body)
-            if self.is_behind:
+            if self._newest > self._seq and self._epoch is not None:
                 self._on_gap(self)
 
     def flush(self) -> int:
@@ -103,12 +109,12 @@ class Room:
 
     def catch_up(self, epoch: str, events: Iterable[tuple[RoomSeq, bytes]]) -> int:
         """Take events read from the log of that epoch. Returns how many of them were missing here."""
-        if self.position is None or self.position.epoch != epoch:
+        if self._epoch != epoch:
             return 0
-        before = self.position.seq
+        before = self._seq
         for seq, body in events:
             self._hear(seq, body)
-        return self.position.seq - before
+        return self._seq - before
 
     def restart(self, position: Position | None) -> None:
         """The sequence cannot go on: all members are told to come back, and the room goes on from `position`."""
@@ -118,8 +124,8 @@ class Room:
         self._out.clear()
         self._recent.clear()
         self._held.clear()
-        self.position = position
-        self._newest = position.seq if position else RoomSeq(0)
+        self._epoch, self._seq = position or (None, RoomSeq(0))
+        self._newest = self._seq
 
     @contextmanager
     def joining(self) -> Iterator[None]:
@@ -137,12 +143,12 @@ class Room:
 
         Returns False where that cannot be done without a gap; then the position has to be read again.
         """
-        if self.position is None:
+        if self._epoch is None:
             self._start(position)
-        elif self.position.epoch != position.epoch:
+        elif self._epoch != position.epoch:
             self.restart(position)
         since = [frame for frame in self._recent if frame.seq > position.seq]
-        if len(since) != max(self._delivered - position.seq, 0):
+        if len(since) != max(self._seq - position.seq, 0):
             return False
         member.begin(RoomSeq(position.seq + len(since)), [*frames, *since])
         self.members[member] = player_id
@@ -150,35 +156,30 @@ class Room:
             self._on_gap(self)
         return True
 
-    @property
-    def _delivered(self) -> RoomSeq:
-        return self.position.seq if self.position else RoomSeq(0)
-
     def _start(self, position: Position) -> None:
-        self.position = position
+        self._epoch, self._seq = position
         self._held = {seq: frame for seq, frame in self._held.items() if seq > position.seq}
         self._release()
 
     def _hear(self, seq: RoomSeq, body: bytes) -> None:
-        if seq <= self._delivered:
-            return
-        self._newest = max(self._newest, seq)
-        if self.position is not None and seq == self.position.seq + 1:
-            self._deliver(self.position, Frame(body, seq))
+        if seq == self._seq + 1 and self._epoch is not None:
+            self._deliver(Frame(body, seq))
             if self._held:
                 self._release()
-        elif len(self._held) < HELD_EVENTS:
+        elif seq > self._seq and len(self._held) < HELD_EVENTS:
             self._held[seq] = Frame(body, seq)
+        if seq > self._newest:
+            self._newest = seq
 
     def _release(self) -> None:
         """Deliver what was held back and follows without a gap."""
-        while self.position is not None and (frame := self._held.pop(RoomSeq(self.position.seq + 1), None)):
-            self._deliver(self.position, frame)
+        while frame := self._held.pop(RoomSeq(self._seq + 1), None):
+            self._deliver(frame)
         if self._held:
-            self._held = {seq: frame for seq, frame in self._held.items() if seq > self._delivered}
+            self._held = {seq: frame for seq, frame in self._held.items() if seq > self._seq}
 
-    def _deliver(self, position: Position, frame: Frame) -> None:
-        self.position = Position(position.epoch, frame.seq)
+    def _deliver(self, frame: Frame) -> None:
+        self._seq = frame.seq
         if self._joining:
             self._recent.append(frame)
             del self._recent[:-RECENT_EVENTS]
