@@ -73,12 +73,13 @@ class Subject(ABC):
 
 
 def room_script(site: Site, stream: Stream) -> list[str]:
-    """Publish as points does: by the full room script, pipelined."""
+    """Publish as points does: by the full room script."""
+    return publisher(site.valkey_port, site, stream, "script", SHA, EPOCH, str(EVENTS_KEPT), str(TIME_TO_LIVE_MS))
+
+
+def publisher(port: int, site: Site, stream: Stream, *way: str) -> list[str]:
+    """The command of the publisher in C."""
     rooms = site.folder / "rooms"
     rooms.write_text("".join(f"{room.session_id}\t{room.state.decode()}\n" for room in stream.rooms))
-    numbers = [stream.start_us, stream.rate, stream.total, FIRST_SEQ, EVENTS_KEPT, TIME_TO_LIVE_MS]
-    return [
-        str(BENCH / "publisher"),
-        *[str(site.valkey_port), SHA, EPOCH, str(rooms), stream.tail],
-        *map(str, numbers),
-    ]
+    numbers = map(str, (stream.start_us, stream.rate, stream.total, FIRST_SEQ))
+    return [str(BENCH / "publisher"), str(port), str(rooms), stream.tail, *numbers, *way]
