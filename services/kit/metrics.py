@@ -31,6 +31,7 @@ connections = Gauge("baton_connections", "Open WebSockets")
 rooms_open = Gauge("baton_rooms_open", "Rooms with at least one socket in this gateway")
 deliveries = Counter("baton_deliveries", "Frames handed to sockets")
 recoveries = Counter("baton_recoveries", "Joins by how the client was brought up to date", ["how"])
+room_reads = Counter("baton_room_reads", "Reads of a room's state and log from Valkey")
 gaps_repaired = Counter("baton_gaps_repaired", "Gaps in a room's sequence that a gateway repaired")
 closes = Counter("baton_closes", "Sockets closed by the gateway, by reason", ["reason"])
 refused_requests = Counter(

@@ -16,12 +16,15 @@ from services.realtime.frame import Frame
 from services.realtime.hub import Hub
 from services.realtime.listener import Subscriptions
 from services.realtime.pubsub import NotListeningError
-from services.realtime.recovery import Reading, RoomReader, RoomUnavailableError, UnknownSessionError
-from services.realtime.room import Member, Position, Room
+from services.realtime.reading import Position, Reading
+from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
+from services.realtime.room import Member, Room
 from services.realtime.upkeep import Upkeep
 
 log = structlog.get_logger()
 
+MOST_SINCE = 64
+"""An earlier reading is used as long as no more events than this have to be sent after it."""
 TRIES = 5
 """A reading is too old when the room went on by events from before the join; that many times in a row it is not."""
 
@@ -60,17 +63,23 @@ class Entrance:
 
     async def _admit(self, room: Room, member: Member, identity: Identity, join: Join) -> bool:
         client = Position(join.epoch, join.seq) if join.epoch is not None and join.seq is not None else None
-        # Nobody is ever sent back: a room older than this gateway or the client knows it to be is rebuilt first.
-        floors = [position for position in (room.position, client) if position is not None]
-        reading = await self._reader.read(room.session_id, after=client and client.seq, floors=floors)
+        reading = room.reading
+        if reading is None or not _serves(reading, room, client):
+            # Nobody is ever sent back: a room older than this gateway or the client knows it to be is rebuilt first.
+            floors = [position for position in (room.position, client) if position is not None]
+            reading = await self._reader.read_for_joins(room.session_id, with_log=client is not None, floors=floors)
+            room.reading = reading
         if reading.team_id != identity.team_id:
             raise Refused(Close.FORBIDDEN)
         missed = self._missed(reading, client)
-        frames = [_welcome(room.session_id, identity, reading.position.epoch, recovered=missed is not None)]
+        position = reading.position if missed is None or client is None else max(reading.position, client)
+        frames = [_welcome(room.session_id, identity, position.epoch, recovered=missed is not None)]
         frames += [_snapshot(reading)] if missed is None else missed
-        admitted = room.admit(member, identity.subject, reading.position, frames)
+        admitted = room.admit(member, identity.subject, position, frames)
         if admitted:
             metrics.recoveries.labels("snapshot" if missed is None else "recovered").inc()
+        else:
+            room.reading = None
         return admitted
 
     def _missed(self, reading: Reading, client: Position | None) -> Sequence[Frame] | None:
@@ -79,6 +88,16 @@ class Entrance:
             return None
         frames = [Frame(body) for _, body in log]
         return frames if sum(len(frame.wire) for frame in frames) <= self._replay_bytes else None
+
+
+def _serves(reading: Reading, room: Room, client: Position | None) -> bool:
+    """Whether an earlier reading, with what the room has received since, is as good as a new one for this client."""
+    now = room.position
+    if now is None or now.epoch != reading.position.epoch or now.seq - reading.position.seq > MOST_SINCE:
+        return False
+    if client is None or client.epoch != now.epoch:
+        return True
+    return client.seq <= now.seq and (reading.log is not None or client.seq >= reading.position.seq)
 
 
 def _welcome(session_id: SessionId, identity: Identity, epoch: str, *, recovered: bool) -> Frame:

@@ -37,8 +37,13 @@ class Hub:
             metrics.rooms_open.inc()
         return room
 
-    def close_empty(self, now: float, linger_s: float) -> list[Room]:
-        """Close the rooms that were empty at every call during the last `linger_s`, and return them."""
+    def age(self, now: float, linger_s: float) -> list[Room]:
+        """To be called again and again: close the rooms that were empty at every call during the last `linger_s`.
+
+        Returns these.
+        """
+        for room in self._rooms.values():
+            room.age()
         since = {room.session_id: self._empty_since.get(room.session_id, now) for room in self if room.is_empty}
         closed = [self._rooms.pop(session_id) for session_id, then in since.items() if now - then >= linger_s]
         for room in closed:

@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
 from contracts.events import RebuildRoom, encode
-from contracts.ids import RoomSeq, SessionId, TeamId
+from contracts.ids import RoomSeq, SessionId
+from services.kit import metrics
 from services.kit.supervise import stop
-from services.realtime.room import Position
+from services.realtime.reading import Position, Reading
 
 REBUILD_TIMEOUT_S = 2.0
 REBUILD_POLL_S = 0.05
@@ -29,37 +28,6 @@ class UnknownSessionError(Exception):
     """Points was asked for the room, and has no such session."""
 
 
-class _Owner(msgspec.Struct):
-    team_id: TeamId
-
-
-_decode_owner = msgspec.json.Decoder(_Owner).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A room as it stood at one moment. `log` holds its events after the `seq` that was asked for, if any was."""
-
-    position: Position
-    state: bytes
-    log: list[tuple[RoomSeq, bytes]]
-
-    @property
-    def team_id(self) -> TeamId:
-        """The team whose session this is."""
-        return _decode_owner(self.state).team_id
-
-    def since(self, seq: RoomSeq) -> list[tuple[RoomSeq, bytes]] | None:
-        """Exactly the events after `seq`, or None where the log does not reach back so far."""
-        missed = [(event, body) for event, body in self.log if event > seq]
-        wanted = range(seq + 1, self.position.seq + 1)
-        return missed if [event for event, _ in missed] == list(wanted) else None
-
-    def reaches(self, floor: Position) -> bool:
-        """Whether this is not older than `floor`. Of another epoch it is no continuation, and so not older either."""
-        return self.position.epoch != floor.epoch or self.position.seq >= floor.seq
-
-
 class RoomReader:
     """The rooms in Valkey, as the gateway sees them."""
 
@@ -67,7 +35,23 @@ class RoomReader:
         self._redis = redis
         self._rebuild_timeout_s = rebuild_timeout_s
         self._rebuilds: dict[SessionId, asyncio.Task[bool]] = {}
+        self._shared: dict[tuple[SessionId, bool], asyncio.Task[Reading]] = {}
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def read_for_joins(
+        self, session_id: SessionId, *, with_log: bool, floors: Sequence[Position] = ()
+    ) -> Reading:
+        """As `read`, with the whole log or none of it: one reading for all who ask while it is under way."""
+        after = RoomSeq(0) if with_log else None
+        key = session_id, with_log
+        task = self._shared.get(key)
+        if task is None:
+            task = self._shared[key] = asyncio.create_task(self.read(session_id, after=after), name="reading")
+            task.add_done_callback(lambda _: self._shared.pop(key))
+        reading = await asyncio.shield(task)
+        if all(map(reading.reaches, floors)):
+            return reading
+        return await self.read(session_id, after=after, floors=floors)
 
     async def read(
         self, session_id: SessionId, *, after: RoomSeq | None = None, floors: Sequence[Position] = ()
@@ -100,10 +84,11 @@ class RoomReader:
         return [_position(*found) for found in await self._execute(pipeline)]
 
     async def close(self) -> None:
-        """Stop waiting for rebuilds."""
-        await stop(list(self._rebuilds.values()))
+        """Stop reading, and waiting for rebuilds."""
+        await stop([*self._rebuilds.values(), *self._shared.values()])
 
     async def _read(self, session_id: SessionId, after: RoomSeq | None) -> Reading | None:
+        metrics.room_reads.inc()
         pipeline = self._redis.pipeline(transaction=True)
         pipeline.hmget(room_key(session_id), "epoch", "seq", "state")
         if after is not None:
@@ -112,7 +97,7 @@ class RoomReader:
         position = _position(epoch, seq)
         if position is None or state is None:
             return None
-        log = [(_seq(entry_id), fields[b"e"]) for entry_id, fields in logs[0]] if logs else []
+        log = [(_seq(entry_id), fields[b"e"]) for entry_id, fields in logs[0]] if logs else None
         return Reading(position, state, log)
 
     async def _execute(self, pipeline: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -11,24 +11,20 @@ from contracts.ids import PlayerId, RoomSeq, SessionId
 from contracts.rooms import PlayerLeft
 from services.realtime.close_codes import Close
 from services.realtime.frame import Batch, Frame
+from services.realtime.reading import Position, Reading
 
 log = structlog.get_logger()
 
 HELD_EVENTS = 256
 """How many events a room holds back behind a gap; later ones are read from its log again."""
-RECENT_EVENTS = 512
+RECENT_EVENTS = 256
 """How many events a room keeps for those who are joining."""
+KEEP_TURNS = 3
+"""For how many calls of `age` after a join a room keeps what the next ones need: who comes back comes with others."""
 
 _LEFT = b'"type":"%b"' % PlayerLeft.type.encode()
 _HEAD = 64
 """Where an event's type stands in its frame: behind a number of at most 20 digits."""
-
-
-class Position(NamedTuple):
-    """How far a log has come, in which life of the database."""
-
-    epoch: str
-    seq: RoomSeq
 
 
 class Member(Protocol):
@@ -56,7 +52,10 @@ class Room:
         self._on_dirty = on_dirty
         self._epoch: str | None = None
         self._seq = RoomSeq(0)
+        self.reading: Reading | None = None
+        """The last reading for a join. What was received since is kept as well, so it serves later ones."""
         self._joining = 0
+        self._keep_for = 0
         self._out: list[Frame] = []
         self._recent: list[Frame] = []
         self._held: dict[RoomSeq, Frame] = {}
@@ -124,6 +123,7 @@ class Room:
         self._out.clear()
         self._recent.clear()
         self._held.clear()
+        self.reading = None
         self._epoch, self._seq = position or (None, RoomSeq(0))
         self._newest = self._seq
 
@@ -131,12 +131,19 @@ class Room:
     def joining(self) -> Iterator[None]:
         """While somebody joins, the room stays open and keeps what it delivers meanwhile."""
         self._joining += 1
+        self._keep_for = KEEP_TURNS
         try:
             yield
         finally:
             self._joining -= 1
-            if not self._joining:
+
+    def age(self) -> None:
+        """To be called again and again: forget what was kept for joins when there are no more of them."""
+        if self._keep_for and not self._joining:
+            self._keep_for -= 1
+            if not self._keep_for:
                 self._recent.clear()
+                self.reading = None
 
     def admit(self, member: Member, player_id: PlayerId, position: Position, frames: Sequence[Frame]) -> bool:
         """Make somebody a member whom `frames` bring to `position`, as one step with what was received since.
@@ -180,7 +187,7 @@ class Room:
 
     def _deliver(self, frame: Frame) -> None:
         self._seq = frame.seq
-        if self._joining:
+        if self._keep_for:
             self._recent.append(frame)
             del self._recent[:-RECENT_EVENTS]
         self._put_out(frame)

@@ -11,9 +11,10 @@ from services.kit.clock import local_ms
 from services.kit.supervise import wait
 from services.realtime.hub import Hub
 from services.realtime.listener import Subscriptions
+from services.realtime.reading import Position
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
-from services.realtime.room import Position, Room
+from services.realtime.room import Room
 
 CHECK_EVERY_S: Final = 2.0
 ON_ITS_WAY_S: Final = 0.2
@@ -92,5 +93,5 @@ class Upkeep:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(CLOSE_EVERY_S)
-            if closed := self._hub.close_empty(loop.time(), LINGER_S):
+            if closed := self._hub.age(loop.time(), LINGER_S):
                 await self._subscriptions.unsubscribe([room_channel(room.session_id) for room in closed])
