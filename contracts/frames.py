@@ -75,6 +75,12 @@ class Tick(Struct, frozen=True, kw_only=True, tag="tick"):
     points: dict[PlayerId, int]
 
 
+class Move(Struct, frozen=True, kw_only=True, tag="move"):
+    """The gateway is about to stop, and closes this connection with 1012 in `in_ms`. Another one goes on from `seq`."""
+
+    in_ms: int
+
+
 class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
     """The answer to a `ping`."""
 
@@ -89,7 +95,7 @@ class Error(Struct, frozen=True, kw_only=True, tag="error"):
     message: str
 
 
-ToClient = Welcome | Snapshot | Tick | Pong | Error
+ToClient = Welcome | Snapshot | Tick | Move | Pong | Error
 
 encode = msgspec.json.Encoder().encode
 decode_from_client = msgspec.json.Decoder(FromClient).decode

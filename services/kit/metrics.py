@@ -34,6 +34,7 @@ recoveries = Counter("baton_recoveries", "Joins by how the client was brought up
 room_reads = Counter("baton_room_reads", "Reads of a room's state and log from Valkey")
 gaps_repaired = Counter("baton_gaps_repaired", "Gaps in a room's sequence that a gateway repaired")
 closes = Counter("baton_closes", "Sockets closed by the gateway, by reason", ["reason"])
+refused_handshakes = Counter("baton_refused_handshakes", "Sockets refused before the upgrade, by reason", ["reason"])
 refused_requests = Counter(
     "baton_refused_requests", "HTTP requests refused before the application, by status", ["status"]
 )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import structlog
@@ -15,6 +15,8 @@ from services.kit import health, metrics
 from services.kit.errors import ERROR_RESPONSES, Problem, add_error_handlers, problem_response
 from services.kit.settings import ServerSettings, split
 
+STARTUP_FAILED = 3
+"""The exit code with which uvicorn says that its application did not start."""
 MAX_BODY_BYTES = 64 * 1024
 
 
@@ -90,7 +92,7 @@ def create_app(
     title: str,
     description: str,
     settings: ServerSettings,
-    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[Any]],
     routers: list[APIRouter],
     **options: Any,
 ) -> FastAPI:
@@ -119,9 +121,11 @@ def create_app(
     return app
 
 
-def serve(app: FastAPI, settings: ServerSettings, **options: Any) -> None:
+def serve(
+    app: FastAPI, settings: ServerSettings, *, server: type[uvicorn.Server] = uvicorn.Server, **options: Any
+) -> None:
     """Run the application until it is told to stop."""
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -131,3 +135,8 @@ def serve(app: FastAPI, settings: ServerSettings, **options: Any) -> None:
         timeout_graceful_shutdown=10,
         **options,
     )
+    running = server(config)
+    with suppress(KeyboardInterrupt):
+        running.run()
+    if not running.started:
+        raise SystemExit(STARTUP_FAILED)

@@ -18,6 +18,7 @@ class Close(enum.Enum):
     BAD_FRAMES = 4505, "bad_frames"
     TOO_LARGE = 4506, "too_large"
     LEFT = 4507, "left"
+    TOO_MANY_CONNECTIONS = 4508, "too_many_connections"
 
     @property
     def code(self) -> int:

@@ -1,10 +1,13 @@
 """Where the gateway is put together: `python -m services.realtime.main`."""
 
 import asyncio
+import gc
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 
 from services.kit import logs, web
@@ -13,8 +16,10 @@ from services.kit.redis_client import connect, new_connection
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
+from services.realtime.drain import Drain, DrainingServer
 from services.realtime.entrance import Entrance
 from services.realtime.hub import Hub
+from services.realtime.limits import Limits
 from services.realtime.listener import Listener, OneServer
 from services.realtime.protocols import HttpProtocol, SocketProtocol
 from services.realtime.recovery import RoomReader
@@ -24,6 +29,10 @@ from services.realtime.settings import RealtimeSettings
 from services.realtime.upkeep import Upkeep
 from services.realtime.visit import Visits
 
+log = structlog.get_logger()
+
+SPARE_FILES = 256
+"""What a gateway needs besides its sockets: connections to Valkey, and those of health checks."""
 DESCRIPTION = "Where clients are told what happens, at once and in order. The socket's protocol is in docs/protocol.md."
 
 
@@ -31,7 +40,7 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
     """The gateway with these settings."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         redis = connect(settings.redis_url)
         reader = RoomReader(redis)
         repairs = Repairs(reader)
@@ -41,6 +50,7 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             on_connected=lambda: upkeep.check_now(),
         )
         upkeep = Upkeep(redis, hub, reader, repairs, listener)
+        limits = Limits(settings)
         entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)
         async with Supervisor(longest_delay_s=2.0) as supervisor:
             supervisor.start("listener", listener.run)
@@ -48,9 +58,11 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             supervisor.start("positions", upkeep.check_positions)
             supervisor.start("watched rooms", upkeep.keep_watched)
             supervisor.start("empty rooms", upkeep.close_empty)
-            app.state.visits = visits = Visits(settings, Verifier(split(settings.public_keys)), entrance)
-            app.state.health = Health(supervisor, required={"listener": listener.check, "valkey": redis.ping})
-            yield
+            app.state.visits = visits = Visits(settings, Verifier(split(settings.public_keys)), entrance, limits)
+            app.state.health = Health(
+                supervisor, required={"listener": listener.check, "valkey": redis.ping, "open": limits.check_open}
+            )
+            yield {"drain": Drain(settings, limits, hub)}
         await visits.close()
         await repairs.close()
         await reader.close()
@@ -75,11 +87,27 @@ def server_options(settings: RealtimeSettings) -> dict[str, Any]:
     }
 
 
+def _allow_files(sockets: int) -> None:
+    """Raise the soft limit of open files as far as this process may, and say so where that is not enough."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < sockets + SPARE_FILES:
+        log.warning("too_few_files", limit=hard, needed=sockets + SPARE_FILES, hint="raise ulimit -n")
+
+
+def _collect_garbage_rarely() -> None:
+    """What lives is modules and clients, which stay: looking through them more often finds nothing, but delays."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def main() -> None:
     """Run the gateway until it is told to stop."""
     settings = load(RealtimeSettings)
     logs.configure(settings, "realtime")
-    web.serve(create_app(settings), settings, **server_options(settings))
+    _allow_files(settings.max_connections)
+    _collect_garbage_rarely()
+    web.serve(create_app(settings), settings, server=DrainingServer, **server_options(settings))
 
 
 if __name__ == "__main__":

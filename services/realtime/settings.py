@@ -14,6 +14,12 @@ class RealtimeSettings(ServerSettings):
     max_frame_bytes: int = Field(4096, ge=2048, le=65_536, validation_alias="BATON_MAX_FRAME_BYTES")
     send_queue_bytes: int = Field(1 << 20, ge=1 << 16, le=1 << 26, validation_alias="BATON_SEND_QUEUE_BYTES")
 
+    max_connections: int = Field(20_000, ge=1, validation_alias="BATON_MAX_CONNECTIONS")
+    max_connections_per_address: int = Field(0, ge=0, validation_alias="BATON_MAX_CONNECTIONS_PER_ADDRESS")
+    max_connections_per_token: int = Field(16, ge=0, validation_alias="BATON_MAX_CONNECTIONS_PER_TOKEN")
+    drain_notice_s: float = Field(0.0, ge=0, le=300, validation_alias="BATON_DRAIN_NOTICE_S")
+    drain_s: float = Field(10.0, ge=0, le=3600, validation_alias="BATON_DRAIN_S")
+
     @field_validator("points_url", "puzzle_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:

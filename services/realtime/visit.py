@@ -17,6 +17,7 @@ from services.realtime.close_codes import Close, Refused
 from services.realtime.connection import Connection, Wire
 from services.realtime.entrance import Entrance
 from services.realtime.inbound import Inbound
+from services.realtime.limits import Limits
 from services.realtime.protocols import Visitor
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
@@ -37,23 +38,28 @@ class Socket(Wire, Protocol):
 class Visits:
     """What it takes to serve clients, and those who are being served."""
 
-    def __init__(self, settings: RealtimeSettings, verifier: Verifier, entrance: Entrance) -> None:
+    def __init__(self, settings: RealtimeSettings, verifier: Verifier, entrance: Entrance, limits: Limits) -> None:
         self.settings = settings
         self.verifier = verifier
         self.entrance = entrance
+        self.limits = limits
         self.open: set[Visit] = set()
         self._joins: set[asyncio.Task[None]] = set()
 
-    def begin(self, socket: Socket, session_id: str, offered_token: str | None) -> None:
+    def begin(self, socket: Socket, session_id: str, address: str, offered_token: str | None) -> None:
         """Serve a client from now on."""
-        visit = Visit(self, socket, session_id, offered_token)
+        visit = Visit(self, socket, session_id, address, offered_token)
         self.open.add(visit)
+        self.limits.connect(address)
         metrics.connections.inc()
         socket.take_over(visit)
 
     def end(self, visit: "Visit") -> None:
         """The client has gone."""
         self.open.discard(visit)
+        self.limits.disconnect(visit.address)
+        if visit.identity is not None:
+            self.limits.leave(visit.identity.subject)
         metrics.connections.dec()
 
     def start_join(self, join: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -72,11 +78,15 @@ class Visit:
     """A client: nobody until its first frame says who it is, then a member of a room."""
 
     __slots__ = (
-        "_deadline", "_early", "_inbound", "_offered_token", "_session_id", "_visits", "connection", "identity", "room",
+        "_deadline", "_early", "_inbound", "_offered_token", "_session_id", "_visits",
+        "address", "connection", "identity", "room",
     )  # fmt: skip
 
-    def __init__(self, visits: Visits, socket: Socket, session_id: str, offered_token: str | None) -> None:
+    def __init__(
+        self, visits: Visits, socket: Socket, session_id: str, address: str, offered_token: str | None
+    ) -> None:
         self._visits = visits
+        self.address = address
         self._session_id = session_id
         self._offered_token = offered_token
         self._early: list[bytes] | None = None
@@ -127,6 +137,8 @@ class Visit:
             session_id = SessionId(UUID(self._session_id))
         except ValueError as error:
             raise Refused(Close.UNKNOWN_SESSION) from error
+        self._visits.limits.join(identity.subject)
+        self.identity = identity
         self._visits.start_join(self._enter(session_id, identity, join))
 
     async def _enter(self, session_id: SessionId, identity: Identity, join: Join) -> None:
@@ -138,13 +150,13 @@ class Visit:
             log.exception("visit_failed", session_id=str(session_id))
             self.connection.close(Close.ROOM_UNAVAILABLE)
         else:
-            self._be_in(room, identity)
+            self._be_in(room)
 
-    def _be_in(self, room: Room, identity: Identity) -> None:
+    def _be_in(self, room: Room) -> None:
         if self not in self._visits.open:
             room.members.pop(self.connection, None)  # the client went while it was let in
             return
-        self.room, self.identity = room, identity
+        self.room = room
         early, self._early = self._early or [], []
         for data in early:
             self.receive(data)

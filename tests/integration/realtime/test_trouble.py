@@ -1,9 +1,7 @@
 """Valkey or points away or silent, and gateways that die."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -19,6 +17,7 @@ from services.realtime.listener import Listener, OneServer
 from services.realtime.pubsub import NotListeningError
 from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
 from tests.integration.realtime.points import EPOCH, Points, Session
+from tests.integration.realtime.processes import gateway
 
 
 async def _close_of_a_join(url: str, session: Session) -> tuple[int, str]:
@@ -166,52 +165,28 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
         assert await heard.get() == b"4"
 
 
-@asynccontextmanager
-async def _process(redis_url: str, http: httpx.AsyncClient) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
-    """A gateway as it is run in earnest."""
-    port = any_free()
-    environment = os.environ | {"REDIS_URL": redis_url, "BATON_PORT": str(port), "BATON_LOG_LEVEL": "WARNING"}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.realtime.main", env=environment)
-    url = f"http://127.0.0.1:{port}"
-
-    async def ready() -> bool:
-        assert process.returncode is None
-        try:
-            return (await http.get(f"{url}/readyz")).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        await until(ready)
-        yield url, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def test_a_client_of_a_killed_gateway_goes_on_at_another_one(
     redis_url: str, points: Points, http: httpx.AsyncClient
 ) -> None:
     session = await points.open()
     async with (
-        _process(redis_url, http) as (first_url, first),
-        _process(redis_url, http) as (second_url, second),
-        join(first_url, session) as client,
-        join(second_url, session) as witness,
+        gateway(redis_url, http) as first,
+        gateway(redis_url, http) as second,
+        join(first.url, session) as client,
+        join(second.url, session) as witness,
     ):
         for _ in range(5):
             await points.happen(session)
         await client.reach(session.seq)
-        first.kill()
+        first.process.kill()
         for _ in range(5):
             await points.happen(session)
-        async with join(second_url, session, seq=client.seq, epoch=EPOCH) as moved:
+        async with join(second.url, session, seq=client.seq, epoch=EPOCH) as moved:
             assert moved.welcome.recovered
             await moved.reach(session.seq)
         await witness.reach(session.seq)
         assert witness.state == session.state
-        second.terminate()
+        second.process.terminate()
         assert (await witness.closed())[0] == 1012
         async with asyncio.timeout(PATIENCE_S):
-            assert await second.wait() in {0, -signal.SIGTERM}
+            assert await second.process.wait() in {0, -signal.SIGTERM}
