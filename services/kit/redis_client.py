@@ -1,10 +1,8 @@
 """How Baton's processes connect to Valkey."""
 
-from typing import Any
-
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff, NoBackoff
+from redis.backoff import ConstantBackoff
 
 BLOCK_MS = 1_000
 """How long a blocking read waits. Time-outs of sockets are longer."""
@@ -25,11 +23,3 @@ def connect(url: str, *, max_connections: int = 64) -> "Redis":
         protocol=2,  # the shapes of replies are those of RESP2
         decode_responses=False,
     )
-
-
-def new_connection(url: str) -> Any:  # redis-py's connections are untyped
-    """A connection, not made yet, that never reconnects by itself: what was said meanwhile would be lost unnoticed."""
-    pool: Any = ConnectionPool.from_url(
-        url, protocol=2, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0)
-    )
-    return pool.make_connection()

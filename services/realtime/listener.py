@@ -8,7 +8,7 @@ when a server ends a subscription: after a failover or a move of slots nothing e
 import asyncio
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from services.kit import metrics
 from services.kit.supervise import Supervisor, wait
 from services.realtime.pubsub import Handler, NewConnection, NotListeningError, PubSub
+from services.realtime.topology import Topology
 
 log = structlog.get_logger()
 
@@ -37,25 +38,6 @@ class Subscriptions(Protocol):
 
     async def unsubscribe(self, channels: Sequence[str]) -> None:
         """Stop hearing the channels, from the call on."""
-
-
-class Topology(Protocol):
-    """Which servers there are, and who of them has a channel."""
-
-    sharded: bool
-    refresh_every_s: float | None
-
-    async def refresh(self) -> None:
-        """Look up again who has what. Raises RedisError or OSError when nobody answers."""
-
-    def servers(self) -> Mapping[str, NewConnection]:
-        """The servers that have channels, by name, and how to connect to each."""
-
-    def owner(self, channel: bytes) -> str:
-        """The name of the server that has the channel; empty while none has."""
-
-    async def publish(self, channel: bytes) -> object:
-        """Publish an empty message. Raises when the server does not take it."""
 
 
 class Listener:
@@ -201,26 +183,3 @@ class Listener:
     def _hear_probe(self, node: PubSub) -> None:
         if published_at := self._probed_at.get(node.probe_channel):
             metrics.probe_seconds.observe(node.probed_at - published_at)
-
-
-class OneServer:
-    """The topology of a single server, with plain pub/sub."""
-
-    sharded = False
-    refresh_every_s: float | None = None
-
-    def __init__(self, new_connection: NewConnection, publish: Callable[[bytes], Awaitable[object]]) -> None:
-        self._new_connection = new_connection
-        self._publish = publish
-
-    async def refresh(self) -> None:
-        """There is nothing to look up."""
-
-    def servers(self) -> Mapping[str, NewConnection]:
-        return {"valkey": self._new_connection}
-
-    def owner(self, channel: bytes) -> str:
-        return "valkey"
-
-    async def publish(self, channel: bytes) -> object:
-        return await self._publish(channel)

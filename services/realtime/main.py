@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from services.kit import logs, web
 from services.kit.health import Health
-from services.kit.redis_client import connect, new_connection
+from services.kit.redis_client import connect
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
@@ -20,12 +20,13 @@ from services.realtime.drain import Drain, DrainingServer
 from services.realtime.entrance import Entrance
 from services.realtime.hub import Hub
 from services.realtime.limits import Limits
-from services.realtime.listener import Listener, OneServer
+from services.realtime.listener import Listener
 from services.realtime.protocols import HttpProtocol, SocketProtocol
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
 from services.realtime.routers import config, page, ws
 from services.realtime.settings import RealtimeSettings
+from services.realtime.topology import topology_of
 from services.realtime.upkeep import Upkeep
 from services.realtime.visit import Visits
 
@@ -45,10 +46,7 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
         reader = RoomReader(redis)
         repairs = Repairs(reader)
         hub = Hub(on_gap=repairs.start, call_soon=asyncio.get_running_loop().call_soon)
-        listener = Listener(
-            OneServer(lambda: new_connection(settings.redis_url), lambda channel: redis.publish(channel, b"")),
-            on_connected=lambda: upkeep.check_now(),
-        )
+        listener = Listener(topology_of(redis), on_connected=lambda: upkeep.check_now())
         upkeep = Upkeep(redis, hub, reader, repairs, listener)
         limits = Limits(settings)
         entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)

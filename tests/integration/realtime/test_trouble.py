@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
@@ -11,10 +11,11 @@ from redis.asyncio import Redis
 
 from baton.ports import any_free
 from contracts.channels import ROOM_REQUESTS
-from services.kit.redis_client import new_connection
+from services.kit.redis_client import connect
 from services.kit.supervise import Supervisor, stop
-from services.realtime.listener import Listener, OneServer
-from services.realtime.pubsub import NotListeningError
+from services.realtime.listener import Listener
+from services.realtime.pubsub import NewConnection, NotListeningError
+from services.realtime.topology import OneServer
 from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
 from tests.integration.realtime.points import EPOCH, Points, Session
 from tests.integration.realtime.processes import gateway
@@ -134,6 +135,17 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> No
     sink.close()
 
 
+class Behind(OneServer):
+    """A server that is listened to over another way than it is published to."""
+
+    def __init__(self, redis: Redis, listening: Redis) -> None:
+        super().__init__(redis)
+        self._listening = OneServer(listening)
+
+    def servers(self) -> Mapping[str, NewConnection]:
+        return self._listening.servers()
+
+
 async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url: str) -> None:
     address = redis.connection_pool.connection_kwargs
     wire = Wire(address["port"])
@@ -141,8 +153,7 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     async with wire.laid(), asyncio.timeout(PATIENCE_S), Supervisor() as supervisor:
         url = f"redis://127.0.0.1:{wire.port}/0"
-        server = OneServer(lambda: new_connection(url), lambda channel: redis.publish(channel, b""))
-        listener = Listener(server, connected.release, probe_every_s=0.1, deaf_after_s=1.5)
+        listener = Listener(Behind(redis, connect(url)), connected.release, probe_every_s=0.1, deaf_after_s=1.5)
         with pytest.raises(NotListeningError):
             await listener.check()
         supervisor.start("listener", listener.run)
