@@ -25,6 +25,11 @@ def room_log(session_id: SessionId) -> str:
     return f"baton:room:{{{session_id}}}:log"
 
 
+def room_presence(session_id: SessionId) -> str:
+    """Hash: who is in the room, as services/realtime/presence.lua keeps it."""
+    return f"baton:room:{{{session_id}}}:presence"
+
+
 def room_channel(session_id: SessionId) -> str:
     """Channel: `<seq> <frame>` for a numbered event, `0 <frame>` for an ephemeral message."""
     return f"baton:room:{{{session_id}}}:live"

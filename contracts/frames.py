@@ -1,10 +1,13 @@
 """What client and gateway say to each other (`baton.v1`). One JSON object a frame, told apart by `type`."""
 
-import msgspec
-from msgspec import Struct
+from typing import Annotated
 
-from contracts.ids import PlayerId, RoomSeq, SessionId
+import msgspec
+from msgspec import Meta, Struct
+
+from contracts.ids import PlayerId, PuzzleId, RoomSeq, SessionId
 from contracts.rooms import FACTS, Fact
+from contracts.talk import FromPlayer, ToRoom
 
 PROTOCOL = "baton.v1"
 TOKEN_SUBPROTOCOL = "token."  # noqa: S105 (the prefix of a subprotocol name, not a secret)
@@ -27,7 +30,19 @@ class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
     id: int = 0
 
 
-FromClient = Join | Ping
+class Answer(Struct, frozen=True, kw_only=True, tag="answer"):
+    """An answer to a puzzle: as `POST /puzzles/{id}/answer`, and answered by `answered` with the same `id`.
+
+    The same answer to the same puzzle may be repeated: it takes effect once, like a request with an Idempotency-Key.
+    """
+
+    id: int
+    puzzle_id: PuzzleId
+    answer: msgspec.Raw
+    idempotency_key: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{8,200}\Z")] | None = None
+
+
+FromClient = Join | Ping | Answer | FromPlayer
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
@@ -81,11 +96,43 @@ class Move(Struct, frozen=True, kw_only=True, tag="move"):
     in_ms: int
 
 
-class Pong(Struct, frozen=True, kw_only=True, tag="pong"):
-    """The answer to a `ping`."""
+class Present(Struct, frozen=True, kw_only=True):
+    """Somebody in the room, at whatever gateways, since when and on how many connections.
+
+    `subject` is the id of a player, and for a host or a spectator only what tells them apart.
+    """
+
+    subject: PlayerId
+    role: str
+    since: int
+    connections: int
+
+
+class Presence(Struct, frozen=True, kw_only=True, tag="presence"):
+    """Who is in the room, as of `at`: always the whole list, players first. Not numbered and may be dropped.
+
+    Where very many watch, not all are named: `more` connections are there besides.
+    """
+
+    at: int
+    people: list[Present]
+    more: int = 0
+
+
+class Answered(Struct, frozen=True, kw_only=True, tag="answered"):
+    """What came of an `answer`: status and body as over HTTP, so `body` is a result or a problem document."""
+
+    id: int
+    status: int
+    body: msgspec.Raw
+
+
+class Pong(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pong"):
+    """The answer to a `ping`. `rtt_ms` is the way there and back as the gateway has last measured it, if it has."""
 
     id: int
     now: int
+    rtt_ms: int | None = None
 
 
 class Error(Struct, frozen=True, kw_only=True, tag="error"):
@@ -95,7 +142,7 @@ class Error(Struct, frozen=True, kw_only=True, tag="error"):
     message: str
 
 
-ToClient = Welcome | Snapshot | Tick | Move | Pong | Error
+ToClient = Welcome | Snapshot | Tick | Move | Presence | Answered | Pong | Error | ToRoom
 
 encode = msgspec.json.Encoder().encode
 decode_from_client = msgspec.json.Decoder(FromClient).decode

@@ -34,7 +34,7 @@ CODERS: dict[str, Coder] = {
     "message.confirmation": (events.decode_confirmation, events.encode),
     "message.rebuild_room": (events.decode_rebuild_room, events.encode),
     **{f"fact.{name}": (frames.decode_frame, write_frame) for name in rooms.FACTS},
-    **{f"frame.{tag}": (frames.decode_from_client, frames.encode) for tag in tags(frames.FromClient)},
+    **{f"from_client.{tag}": (frames.decode_from_client, frames.encode) for tag in tags(frames.FromClient)},
     **{f"frame.{tag}": (frames.decode_frame, write_frame) for tag in tags(frames.ToClient)},
 }
 
