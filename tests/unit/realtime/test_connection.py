@@ -1,157 +1,233 @@
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from contracts.ids import RoomSeq
+from services.realtime import connection as module
 from services.realtime.close_codes import Close
-from services.realtime.connection import Connection, Frame, SocketGoneError
+from services.realtime.connection import Connection
+from tests.unit.realtime.fakes import FakeWire, batch, counted, ephemeral, event
 
 KIB = 1024
 
 
-class FakeSocket:
-    """A client that reads only while it is willing to."""
-
-    def __init__(self, *, willing: bool = True) -> None:
-        self.sent: list[str] = []
-        self.closed: tuple[int, str] | None = None
-        self.gone = False
-        self.willing = asyncio.Event()
-        if willing:
-            self.willing.set()
-
-    async def send(self, text: str) -> None:
-        await self.willing.wait()
-        if self.gone:
-            raise SocketGoneError
-        self.sent.append(text)
-
-    async def close(self, code: int, reason: str) -> None:
-        await self.willing.wait()
-        self.closed = code, reason
+@pytest.fixture
+def wire() -> FakeWire:
+    return FakeWire()
 
 
-def _frame(text: str, size: int = 10, *, ephemeral: bool = False) -> Frame:
-    return Frame(text, size, ephemeral)
+@pytest.fixture
+async def connection(wire: FakeWire) -> AsyncIterator[Connection]:
+    connection = Connection(wire, KIB)
+    yield connection
+    connection.lost()  # which ends its timer
 
 
-async def test_frames_are_written_in_order_and_then_the_close() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
-    connection.begin(RoomSeq(7), [_frame("welcome"), _frame("snapshot")])
-    connection.event(RoomSeq(8), _frame("eight"))
-    writing = asyncio.create_task(connection.write())
-    connection.send(_frame("pong"))
-    connection.event(RoomSeq(9), _frame("nine"))
+def _paused() -> float:
+    return counted("baton_paused_connections")
+
+
+async def test_frames_are_written_in_order_and_then_the_close(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(7), [event(0), event(7)])
+    connection.deliver(batch(event(8)))
+    connection.send(ephemeral("pong"))
+    connection.deliver(batch(event(9), ephemeral("tick"), event(10)))
     connection.close(Close.FORBIDDEN)
-    connection.event(RoomSeq(10), _frame("ten"))
-    await writing
-    assert socket.sent == ["welcome", "snapshot", "eight", "pong", "nine"]
-    assert socket.closed == (4503, "forbidden")
+    connection.deliver(batch(event(11)))
+    connection.deliver(batch(ephemeral("late")))
+    connection.send(ephemeral("later"))
+    assert wire.texts == ["0", "7", "8", "pong", "9", "tick", "10"]
+    assert wire.closed == (4503, "forbidden")
 
 
-async def test_events_that_the_client_has_are_skipped() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
+async def test_everybody_is_written_the_same_bytes(wire: FakeWire, connection: Connection) -> None:
+    heard = batch(event(1), ephemeral("tick"))
+    connection.begin(RoomSeq(0), [])
+    connection.deliver(heard)
+    assert wire.writes[-1] is heard.wire
+
+
+async def test_events_that_the_client_has_are_skipped(wire: FakeWire, connection: Connection) -> None:
     connection.begin(RoomSeq(7), [])
     for seq in (5, 6, 7, 8, 8, 7, 9):
-        connection.event(RoomSeq(seq), _frame(str(seq)))
-    connection.close(Close.SERVICE_RESTART)
-    await connection.write()
-    assert socket.sent == ["8", "9"]
+        connection.deliver(batch(event(seq)))
+    connection.deliver(batch(event(8), ephemeral("tick"), event(9), event(10)))
+    assert wire.texts == ["8", "9", "tick", "10"]
 
 
-async def test_a_gap_is_never_written() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
+async def test_a_gap_is_never_written(wire: FakeWire, connection: Connection) -> None:
     connection.begin(RoomSeq(7), [])
-    connection.event(RoomSeq(9), _frame("nine"))
-    await connection.write()
-    assert (socket.sent, socket.closed) == ([], (4002, "sequence_lost"))
+    connection.deliver(batch(event(9), event(10)))
+    assert (wire.texts, wire.closed) == ([], (4002, "sequence_lost"))
 
 
-async def test_ephemeral_messages_take_half_of_the_queue_at_most() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
+async def test_a_gap_is_not_written_to_a_client_that_is_slow_either(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(7), [])
+    connection.pause()
+    connection.deliver(batch(event(8)))
+    connection.deliver(batch(event(10)))
+    assert (wire.texts, wire.closed) == (["8"], (4002, "sequence_lost"))
+
+
+async def test_while_the_client_takes_nothing_all_waits_and_then_goes_in_one_piece(
+    wire: FakeWire, connection: Connection
+) -> None:
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
+    connection.deliver(batch(event(1), ephemeral("tick")))
+    connection.deliver(batch(event(2)))
+    connection.send(ephemeral("pong"))
+    before = len(wire.writes)
+    connection.resume()
+    assert len(wire.writes) == before + 1
+    connection.deliver(batch(event(3)))
+    assert wire.texts == ["1", "tick", "2", "pong", "3"]
+
+
+async def test_a_client_that_stops_again_and_again_misses_nothing(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(0), [])
+    for seq in range(1, 50, 2):
+        connection.deliver(batch(event(seq)))
+        connection.pause()
+        connection.deliver(batch(event(seq + 1)))
+        connection.resume()
+    assert wire.texts == [str(seq) for seq in range(1, 51)]
+
+
+async def test_ephemeral_messages_take_half_of_the_queue_at_most(wire: FakeWire, connection: Connection) -> None:
+    connection.pause()
     for number in range(10):
-        connection.ephemeral(_frame(f"tick {number}", 100, ephemeral=True))
-    connection.close(Close.SERVICE_RESTART)
-    connection.ephemeral(_frame("late", 1, ephemeral=True))
-    await connection.write()
-    assert socket.sent == [f"tick {number}" for number in range(5)]
+        connection.deliver(batch(ephemeral(f"{number:<98}")))
+    connection.resume()
+    assert [int(text) for text in wire.texts] == list(range(5))
 
 
-async def test_ephemeral_messages_make_room_for_events() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
+async def test_ephemeral_messages_make_room_for_events(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
     for number in range(5):
-        connection.ephemeral(_frame(f"tick {number}", 100, ephemeral=True))
+        connection.deliver(batch(ephemeral(f"tick {number:<93}")))
     for seq in range(1, 11):
-        connection.event(RoomSeq(seq), _frame(str(seq), 100))
+        connection.deliver(batch(event(seq, size=98)))
     assert connection.closing is None
-    connection.close(Close.SERVICE_RESTART)
-    await connection.write()
-    assert socket.sent == [str(seq) for seq in range(1, 11)]
+    connection.resume()
+    assert [int(text) for text in wire.texts] == list(range(1, 11))
 
 
-async def test_a_client_for_which_there_is_no_room_left_is_told_to_come_back() -> None:
-    socket = FakeSocket(willing=False)
-    connection = Connection(socket, KIB)
-    writing = asyncio.create_task(connection.write())
+async def test_a_client_for_which_there_is_no_room_left_is_told_to_come_back(
+    wire: FakeWire, connection: Connection
+) -> None:
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
     for seq in range(1, 20):
-        connection.event(RoomSeq(seq), _frame(str(seq), 100))
+        connection.deliver(batch(event(seq, size=98)))
     assert connection.closing is Close.SLOW_CONSUMER
-    socket.willing.set()
-    await writing
-    assert socket.closed == (4000, "slow_consumer")
-    assert socket.sent == []
+    assert (wire.texts, wire.closed) == ([], (4000, "slow_consumer"))
+    connection.resume()
+    assert wire.texts == []
 
 
-async def test_a_client_that_never_reads_is_given_up() -> None:
-    socket = FakeSocket(willing=False)
-    connection = Connection(socket, KIB, close_timeout_s=0.01)
-    writing = asyncio.create_task(connection.write())
-    connection.send(_frame("hello"))
-    await asyncio.sleep(0)
-    connection.close(Close.SEQUENCE_LOST)
-    await writing
-    assert socket.closed is None
+async def test_what_is_queued_never_exceeds_its_limit(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
+    largest = 0
+    for seq in range(1, 1000):
+        connection.deliver(batch(event(seq, size=seq % 60), ephemeral("y" * (seq % 50))))
+        largest = max(largest, connection._size)
+    assert connection.closing is Close.SLOW_CONSUMER
+    assert KIB // 2 < largest <= KIB
+    assert (connection._size, connection._queue) == (0, None)
 
 
-async def test_a_close_before_the_first_write_has_its_time_too() -> None:
-    connection = Connection(FakeSocket(willing=False), KIB, close_timeout_s=0.01)
-    connection.close(Close.INVALID_TOKEN)
-    await connection.write()
+async def test_what_brings_a_client_up_to_date_is_not_held_against_its_limit(
+    wire: FakeWire, connection: Connection
+) -> None:
+    connection.begin(RoomSeq(20), [event(seq, size=98) for seq in range(1, 21)])
+    connection.pause()
+    connection.deliver(batch(event(21)))
+    assert connection.closing is None
+    assert len(wire.texts) == 20
 
 
-@pytest.mark.parametrize("reads", [True, False])
-async def test_writing_ends_when_the_client_has_gone(*, reads: bool) -> None:
-    socket = FakeSocket(willing=reads)
-    socket.gone = True
-    connection = Connection(socket, KIB)
-    writing = asyncio.create_task(connection.write())
-    connection.send(_frame("hello"))
-    await asyncio.sleep(0)
-    connection.end()
-    socket.willing.set()
-    await writing
-    assert socket.sent == []
-    assert socket.closed is None
+async def test_a_close_comes_behind_what_is_queued(wire: FakeWire, connection: Connection) -> None:
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
+    connection.deliver(batch(event(1)))
+    connection.close(Close.SERVICE_RESTART)
+    connection.resume()
+    assert (wire.texts, wire.closed) == (["1"], (1012, "service_restart"))
 
 
-async def test_writing_ends_when_there_is_nothing_more_to_say() -> None:
-    connection = Connection(FakeSocket(), KIB)
-    writing = asyncio.create_task(connection.write())
-    await asyncio.sleep(0)
-    connection.end()
-    await writing
+async def test_a_client_that_takes_nothing_for_long_is_closed_however_little_waits(
+    wire: FakeWire, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STALL_S", 0.05)
+    before = _paused()
+    connection.pause()
+    connection.resume()
+    connection.pause()
+    connection.pause()
+    assert (wire.closed, _paused()) == (None, before + 1)
+    async with asyncio.timeout(10):
+        await wire.closing.wait()
+    assert (connection.closing, wire.closed) == (Close.SLOW_CONSUMER, (4000, "slow_consumer"))
+    connection.lost()
+    assert _paused() == before
 
 
-async def test_the_first_reason_to_close_counts() -> None:
-    socket = FakeSocket()
-    connection = Connection(socket, KIB)
+async def test_a_client_that_goes_on_taking_has_its_time_again(
+    wire: FakeWire, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STALL_S", 0.02)
+    other_wire = FakeWire()
+    other = Connection(other_wire, KIB)
+    connection.pause()
+    connection.resume()
+    other.pause()
+    async with asyncio.timeout(10):
+        await other_wire.closing.wait()
+    assert wire.closed is None
+    other.lost()
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_nothing_is_written_when_the_client_has_gone(wire: FakeWire, *, paused: bool) -> None:
+    connection = Connection(wire, KIB)
+    connection.begin(RoomSeq(0), [])
+    before = _paused()
+    if paused:
+        connection.pause()
+        connection.deliver(batch(event(1)))
+    connection.lost()
+    wire.gone = True
+    connection.begin(RoomSeq(0), [event(1)])
+    connection.deliver(batch(event(1)))
+    connection.deliver(batch(event(2), ephemeral("tick")))
+    connection.deliver(batch(ephemeral("tick")))
+    connection.send(event(3))
+    connection.resume()
+    connection.pause()
+    connection.close(Close.SLOW_CONSUMER)
+    assert (wire.texts, connection.closing, _paused()) == ([], None, before)
+
+
+async def test_the_first_reason_to_close_counts(wire: FakeWire, connection: Connection) -> None:
     connection.close(Close.FORBIDDEN)
     connection.close(Close.SLOW_CONSUMER)
-    connection.begin(RoomSeq(1), [_frame("late")])
-    await connection.write()
-    assert (socket.sent, socket.closed) == ([], (4503, "forbidden"))
+    connection.begin(RoomSeq(1), [event(1)])
+    assert (wire.texts, wire.closed) == ([], (4503, "forbidden"))
+
+
+async def test_closes_and_dropped_messages_are_counted(connection: Connection) -> None:
+    def counts() -> tuple[float, float]:
+        return counted("baton_closes_total", reason="slow_consumer"), counted("baton_dropped_ephemeral_total")
+
+    closes, dropped = counts()
+    connection.begin(RoomSeq(0), [])
+    connection.pause()
+    for _ in range(6):
+        connection.deliver(batch(ephemeral("x" * 98)))
+    for seq in range(1, 20):
+        connection.deliver(batch(event(seq, size=98)))
+    assert counts() == (closes + 1, dropped + 6)

@@ -1,8 +1,7 @@
 from uuid import uuid4
 
 from contracts.ids import RoomSeq
-from services.realtime.hub import Position
-from services.realtime.recovery import Reading
+from services.realtime.reading import Position, Reading
 
 
 def _reading(*log: int, seq: int) -> Reading:
