@@ -71,13 +71,13 @@ class Connection:
     def deliver(self, batch: Batch) -> None:
         """Write what the room has heard: events unless the client has them, ephemeral messages if there is room."""
         if self._flowing:
-            first = batch.first
-            if first == self.seq + 1:
+            write = self._write  # not called as a method: CPython looks up slots the slow way there
+            if self.seq == batch.after:
                 self.seq = batch.last
-                self._write(batch.wire)
+                write(batch.wire)
                 return
-            if first == 0:
-                self._write(batch.wire)
+            if batch.after is None:
+                write(batch.wire)
                 return
         for frame in batch.frames:
             if frame.ephemeral:

@@ -35,18 +35,21 @@ class Frame:
 class Batch:
     """Frames of a room that were heard together, and are written together.
 
-    `first` and `last` are the numbers of its events, which follow each other; both are 0 where it has none.
+    Its events follow each other: the first of them comes `after` that number, `last` is the number of the last.
+    `after` is None where it has no events.
     """
 
-    __slots__ = ("first", "frames", "last", "wire")
+    __slots__ = ("after", "frames", "last", "wire")
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self.frames = frames
         if len(frames) == 1:
             [frame] = frames
-            self.first = self.last = frame.seq
+            self.after: int | None = frame.seq - 1 if frame.seq else None
+            self.last = frame.seq
             self.wire = frame.wire
         else:
             numbers = [frame.seq for frame in frames if frame.seq]
-            self.first, self.last = (numbers[0], numbers[-1]) if numbers else (RoomSeq(0), RoomSeq(0))
+            self.after = numbers[0] - 1 if numbers else None
+            self.last = numbers[-1] if numbers else RoomSeq(0)
             self.wire = b"".join([frame.wire for frame in frames])
