@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import structlog
+from fastapi import FastAPI
 from psycopg import sql
 
 from baton.servers import Postgres, Valkey
@@ -97,6 +98,27 @@ def fresh_database_url(new_database: Callable[[], str]) -> str:
 def redis_url(valkey: Valkey) -> str:
     """Database 0 of this worker's Valkey, kept between tests. Ask for `clean` to find it empty."""
     return valkey.url
+
+
+@pytest.fixture(scope="session")
+def points_app(database_url: str, redis_url: str) -> FastAPI:
+    """The points service on this worker's servers; FastAPI takes long to prepare its routes, so once for all tests.
+
+    Whatever it holds is made anew each time that its lifespan begins. One test at a time may run it.
+    """
+    from services.points.main import application
+    from services.points.settings import PointsSettings
+
+    return application(PointsSettings(database_url=database_url, redis_url=redis_url))
+
+
+@pytest.fixture(scope="session")
+def puzzle_app(database_url: str, redis_url: str) -> FastAPI:
+    """The puzzle service on this worker's servers, in the same way."""
+    from services.puzzle.main import create_app
+    from services.puzzle.settings import PuzzleSettings
+
+    return create_app(PuzzleSettings(database_url=database_url, redis_url=redis_url))
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from contracts.events import PuzzleAnswered, PuzzleAssigned, PuzzleExpired
 from contracts.ids import PlayerId
 from services.kit.database import Database
 from services.kit.tokens import Role
-from services.puzzle.main import create_app
-from services.puzzle.settings import PuzzleSettings
 from tests.puzzle_game import (
     ALL_TYPES,
     Game,
@@ -33,9 +32,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("clean")]
 
 
 @pytest.fixture
-async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(PuzzleSettings(database_url=database_url, redis_url=redis_url))
-    async with running(app) as client:
+async def client(puzzle_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with running(puzzle_app) as client:
         yield client
 
 

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def app(clean: None, database_url: str, redis_url: str) -> FastAPI:
-    return application(PointsSettings(database_url=database_url, redis_url=redis_url))
+def app(clean: None, points_app: FastAPI) -> FastAPI:
+    return points_app
 
 
 async def test_a_service_with_all_it_needs_is_ready(app: FastAPI) -> None:

@@ -212,7 +212,7 @@ calls = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=calls)
 def test_no_order_of_calls_and_losses_leaves_a_gap(on_server: Callable[..., Any], calls: list[Call]) -> None:
     async def scenario(redis: Redis) -> None:

@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 
 from services.kit.database import Database
 from services.kit.redis_client import connect
-from services.points.main import application
 from services.points.settings import PointsSettings
 from tests.points_game import Rows, running
 
@@ -20,8 +19,8 @@ def settings(database_url: str, redis_url: str) -> PointsSettings:
 
 
 @pytest.fixture
-def app(clean: None, settings: PointsSettings) -> FastAPI:
-    return application(settings)
+def app(clean: None, points_app: FastAPI) -> FastAPI:
+    return points_app
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ import pytest
 from fastapi import FastAPI
 
 from services.kit.database import Database
-from services.puzzle.main import create_app
-from services.puzzle.settings import PuzzleSettings
 from tests.puzzle_game import Game, Rows, begin, running
 
 
 @pytest.fixture
-def app(clean: None, database_url: str, redis_url: str) -> FastAPI:
-    return create_app(PuzzleSettings(database_url=database_url, redis_url=redis_url))
+def app(clean: None, puzzle_app: FastAPI) -> FastAPI:
+    return puzzle_app
 
 
 @pytest.fixture

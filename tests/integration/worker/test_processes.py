@@ -10,15 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from baton.orphans import signal_group
 from baton.ping import node_name
 from baton.processes import Command
 from contracts.ids import SessionId
-from services.points.main import application as points_application
-from services.points.settings import PointsSettings
-from services.puzzle.main import create_app as puzzle_application
-from services.puzzle.settings import PuzzleSettings
 from tests.conftest import empty_database
 from tests.e2e.system import Process, wait_for
 from tests.integration.worker.compare import assert_as_the_reference_says
@@ -66,12 +63,10 @@ def processes(
 
 @pytest.fixture
 async def services(
-    processes: dict[str, Process], database_url: str, redis_url: str
+    processes: dict[str, Process], points_app: FastAPI, puzzle_app: FastAPI
 ) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     """Points and puzzle, in this process."""
-    points = points_application(PointsSettings(database_url=database_url, redis_url=redis_url))
-    puzzle = puzzle_application(PuzzleSettings(database_url=database_url, redis_url=redis_url))
-    async with running(points) as points_client, running(puzzle) as puzzle_client:
+    async with running(points_app) as points_client, running(puzzle_app) as puzzle_client:
         yield points_client, puzzle_client
 
 

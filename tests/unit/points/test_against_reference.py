@@ -22,6 +22,8 @@ from tests.reference_model import Line, Reference, Setting, What
 
 GAMES_A_CHUNK = 250
 FOR_EVER = 10**9
+TRACED_ALREADY = pytest.mark.no_cover
+"""The first games have reached every line that the others reach, and tracing takes longer than playing."""
 
 
 @dataclass
@@ -170,7 +172,7 @@ def compare_ledger(played: Played) -> None:
     assert paid == reference.paid
 
 
-@pytest.mark.parametrize("chunk", range(10))
+@pytest.mark.parametrize("chunk", [0, *(pytest.param(chunk, marks=TRACED_ALREADY) for chunk in range(1, 10))])
 def test_random_games_agree_with_the_reference_model_in_everything(chunk: int) -> None:
     for seed in range(chunk * GAMES_A_CHUNK, (chunk + 1) * GAMES_A_CHUNK):
         played = a_random_game(seed)

@@ -65,7 +65,7 @@ def test_the_speed_limit_is_kept_exactly() -> None:
     assert not is_slow_enough((5, 0, 0), (4, 0, 0), 800)
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(20, 980), st.integers(20, 580)), min_size=1, max_size=60))
 def test_a_square_that_follows_the_pointer_as_documented_keeps_the_speed_limit(
     pointers: list[tuple[int, int]],
@@ -79,7 +79,7 @@ def test_a_square_that_follows_the_pointer_as_documented_keeps_the_speed_limit(
     assert all(is_slow_enough(before, after, 800) for before, after in pairwise(trace))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 2**63 - 1), st.integers(1, 5))
 def test_a_dealt_field_can_be_played(seed: int, difficulty: int) -> None:
     view: Json = Spatial().generate(seed, difficulty).view
