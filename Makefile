@@ -45,9 +45,10 @@ coverage: test ## Run all tests and write the lines that no test reached to html
 	@$(BIN)/python -m coverage html --quiet
 	@echo "coverage: open htmlcov/index.html"
 
-bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,floor] [WORKLOADS=crowd,teams] [SECONDS=4] [QUICK=1]
+bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,floor] [WORKLOADS=crowd,teams] [QUICK=1] [APT=1]
 	@$(BIN)/python -m tests.load $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
-	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(REPETITIONS),--repetitions $(REPETITIONS)) $(if $(QUICK),--quick)
+	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(REPETITIONS),--repetitions $(REPETITIONS)) $(if $(QUICK),--quick) \
+	  $(if $(APT),--apt)
 
 lint: $(STAMP) ## Check style, format and the direction of imports
 	@$(BIN)/ruff check .

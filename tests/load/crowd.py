@@ -29,11 +29,11 @@ class Manners:
     """How a subject's clients behave. `mark` is what the frame that lets them in holds, "" for the handshake itself."""
 
     mark: str = ""
+    first: str = ""
+    """The first frame from all of them, where it is the same for all."""
     headers: tuple[str, ...] = ()
     pinged: str = ""
     pong: str = ""
-    at_once: int = 128
-    """How many may be on their way in at a time."""
 
 
 class Crowd:
@@ -83,12 +83,15 @@ class Crowd:
 
 
 @contextmanager
-def crowd(port: int, seats: Sequence[Seat], manners: Manners, folder: Path) -> Iterator[Crowd]:
-    """A load client for these seats, not yet connected; gone at the end of the block."""
+def crowd(port: int, seats: Sequence[Seat], manners: Manners, folder: Path, *, at_once: int) -> Iterator[Crowd]:
+    """A load client for these seats, not yet connected; gone at the end of the block.
+
+    So many may be on their way in at a time.
+    """
     plan, log = folder / "seats", folder / "client.log"
     plan.write_text("".join(f"{seat.room}\t{seat.seq_before}\t{seat.path}\t{seat.first}\n" for seat in seats))
     headers = "".join(f"{line}\r\n" for line in manners.headers)
-    words = [str(port), str(plan), str(manners.at_once), manners.mark, headers, manners.pinged, manners.pong]
+    words = [str(port), str(plan), str(at_once), manners.mark, headers, manners.pinged, manners.pong]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(BENCH / "client"), *words],

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,6 +69,21 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 def resident_kb(process: psutil.Process) -> float:
     """What the process and its children have in memory."""
     return sum(one.memory_info().rss for one in family(process)) / 1024
+
+
+def cpu_us(process: psutil.Process) -> float:
+    """CPU that the process and its children have used up to now, in microseconds, to 10 ms or better."""
+    times = [one.cpu_times() for one in family(process)]
+    return sum(one.user + one.system for one in times) * 1e6
+
+
+def listens(port: int) -> bool:
+    """Whether somebody takes connections on that port of the loopback address."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_for(condition: Callable[[], bool], process: psutil.Process, log: Path, within: float = 30.0) -> None:

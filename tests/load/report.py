@@ -1,4 +1,4 @@
-"""From the outcomes of all repetitions to the table and the file."""
+"""From the outcomes of all repetitions to a table and a file."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,20 +14,39 @@ from tests.load.subjects.base import Subject
 from tests.load.workloads import Workload
 
 FLOOR = "floor"
+BUSY = 0.8
+"""A load client that takes more of its core may have delayed what it measured."""
 
+Row = Mapping[str, Any]
 Repetitions = Mapping[tuple[str, str], Sequence[Outcome | None]]
 """The outcomes by workload and subject, in the order of the repetitions; None where one failed."""
 
+LOAD_COLUMNS = {
+    "msg/s": ("rate", 0),
+    "µs CPU/delivery": ("cpu_us_per_delivery", 2),
+    "x floor": ("ratio_to_floor", 2),
+    "delivered": ("delivered", 0),
+    "lost": ("lost", 0),
+    "p50 ms": ("p50_ms", 2),
+    "p99 ms": ("p99_ms", 2),
+    "p99.9 ms": ("p999_ms", 2),
+}
+MEMORY_COLUMNS = {"KB/client": ("kb_per_connection", 1)}
+STORM_COLUMNS = {
+    "clients/s": ("connects_per_s", 0),
+    "µs CPU/client": ("cpu_us_per_connect", 0),
+    "p50 ms": ("p50_ms", 0),
+    "p99 ms": ("p99_ms", 0),
+}
+
 
 def rows(workloads: Sequence[Workload], subjects: Sequence[Subject], outcomes: Repetitions) -> list[dict[str, Any]]:
-    """A row for each workload and subject that was measured: medians over the repetitions."""
+    """A row for each workload and subject that was measured: sums of what was counted, medians of the rest."""
     return [
-        _row(workload, subject, outcomes[workload.name, subject.name], outcomes.get((workload.name, FLOOR), ()))
+        _row(workload, subject, outcomes[key], outcomes.get((workload.name, FLOOR), ()))
         for workload in workloads
         for subject in subjects
-        if any(
-            (workload.name, subject.name) in outcomes and outcome for outcome in outcomes[workload.name, subject.name]
-        )
+        if any(outcomes.get(key := (workload.name, subject.name), ()))
     ]
 
 
@@ -35,71 +54,71 @@ def _row(
     workload: Workload, subject: Subject, outcomes: Sequence[Outcome | None], floors: Sequence[Outcome | None]
 ) -> dict[str, Any]:
     done = [outcome for outcome in outcomes if outcome is not None]
+
+    def middle(of: Callable[[Outcome], float | None]) -> float | None:
+        return _median([value for value in map(of, done) if value is not None])
+
     ratios = [
         outcome.cpu_us_per_delivery / floor.cpu_us_per_delivery
         for outcome, floor in zip(outcomes, floors, strict=False)
-        if outcome is not None and floor is not None
+        if outcome and floor and outcome.cpu_us_per_delivery and floor.cpu_us_per_delivery
     ]
-
-    def middle(of: Callable[[Outcome], float | None]) -> float | None:
-        values = [value for value in map(of, done) if value is not None]
-        return round(median(values), 3) if values else None
-
     return {
         "workload": workload.name,
         "subject": subject.name,
         "rate": subject.rate(workload),
         "repetitions": len(done),
         "cpu_us_per_delivery": middle(lambda outcome: outcome.cpu_us_per_delivery),
-        "ratio_to_floor": round(median(ratios), 3) if ratios else None,
+        "ratio_to_floor": _median(ratios),
         "delivered": sum(outcome.delivered for outcome in done),
         "lost": sum(outcome.lost for outcome in done),
         "doubled": sum(outcome.doubled for outcome in done),
+        "closed": sum(outcome.closed for outcome in done),
         "p50_ms": middle(lambda outcome: outcome.p50_ms),
         "p99_ms": middle(lambda outcome: outcome.p99_ms),
         "p999_ms": middle(lambda outcome: outcome.p999_ms),
         "kb_per_connection": middle(lambda outcome: outcome.kb_per_connection),
         "connects_per_s": middle(lambda outcome: outcome.connects_per_s),
+        "cpu_us_per_connect": middle(lambda outcome: outcome.cpu_us_per_connect),
+        "publisher_late_ms": middle(lambda outcome: outcome.publisher_late_ms),
+        "client_share": middle(lambda outcome: outcome.client_share),
     }
 
 
-def write(path: Path, found: Sequence[Mapping[str, Any]]) -> None:
+def _median(values: Sequence[float]) -> float | None:
+    return round(median(values), 3) if values else None
+
+
+def write(path: Path, found: Sequence[Row]) -> None:
     """Leave the rows as JSON."""
     path.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def show(console: Console, workloads: Sequence[Workload], found: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table for each workload."""
+def show(console: Console, workloads: Sequence[Workload], found: Sequence[Row]) -> None:
+    """Print a table for each workload, and what makes a figure doubtful."""
     for workload in workloads:
-        table = Table(title=workload.title, title_justify="left")
-        table.add_column("subject")
-        for heading in (
-            "msg/s",
-            "µs CPU/delivery",
-            "x floor",
-            "delivered",
-            "lost",
-            "p50 ms",
-            "p99 ms",
-            "p99.9 ms",
-            "KB/conn",
-        ):
+        columns = STORM_COLUMNS if not workload.rate else LOAD_COLUMNS | (MEMORY_COLUMNS if workload.idle_rooms else {})
+        table = Table("subject", title=f"{workload.name}: {workload.title}", title_justify="left")
+        for heading in columns:
             table.add_column(heading, justify="right")
         for row in found:
             if row["workload"] == workload.name:
-                table.add_row(
-                    row["subject"],
-                    str(row["rate"]),
-                    _figure(row["cpu_us_per_delivery"], 2),
-                    _figure(row["ratio_to_floor"], 2),
-                    str(row["delivered"]),
-                    str(row["lost"]),
-                    _figure(row["p50_ms"], 2),
-                    _figure(row["p99_ms"], 2),
-                    _figure(row["p999_ms"], 2),
-                    _figure(row["kb_per_connection"], 1),
-                )
+                table.add_row(row["subject"], *(_figure(row[key], digits) for key, digits in columns.values()))
         console.print(table)
+    for row in found:
+        for doubt in _doubts(row):
+            console.print(f"{row['workload']}, {row['subject']}: {doubt}", style="yellow")
+
+
+def _doubts(row: Row) -> list[str]:
+    doubts = []
+    if row["doubled"]:
+        doubts.append(f"{row['doubled']} messages came twice or out of order")
+    if row["closed"]:
+        doubts.append(f"{row['closed']} clients were cut off")
+    if row["client_share"] > BUSY:
+        doubts.append("the load client itself was busy: latencies are its own in part")
+    return doubts
 
 
 def _figure(value: float | None, digits: int) -> str:

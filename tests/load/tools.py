@@ -14,7 +14,7 @@ def compile_tools() -> None:
     if compiler is None:
         raise BenchError("there is no C compiler (cc): the load client and the floor are written in C")
     BENCH.mkdir(parents=True, exist_ok=True)
-    newest_header = (SOURCES / "common.h").stat().st_mtime
+    newest_header = max(header.stat().st_mtime for header in SOURCES.glob("*.h"))
     for name in ("client", "publisher", "floor"):
         source, program = SOURCES / f"{name}.c", BENCH / name
         if program.exists() and program.stat().st_mtime > max(source.stat().st_mtime, newest_header):

@@ -11,9 +11,11 @@ class Workload:
     title: str
     sizes: tuple[int, ...]
     rate: int
-    """Messages a second over all active rooms, one room after the other."""
+    """Messages a second over all active rooms, one room after the other. 0: a reconnect storm, nothing is said."""
     idle_rooms: int = 0
     idle_size: int = 4
+    once: bool = False
+    """Peers are measured in the first repetition alone, since getting their clients in takes most of the time."""
 
     @property
     def rooms(self) -> int:
@@ -33,8 +35,16 @@ def _zipf(rooms: int, largest: int) -> tuple[int, ...]:
     return tuple(max(1, round(largest / rank)) for rank in range(1, rooms + 1))
 
 
-CROWD = Workload("crowd", "1 room x 1000, 50 msg/s", (1000,), 50)
-TEAMS = Workload("teams", "500 rooms x 4, 5000 msg/s", (4,) * 500, 5000)
-IDLE = Workload("idle", "10 000 idle, 200 rooms of 1 to 400, 1000 msg/s", _zipf(200, 400), 1000, idle_rooms=2500)
+CROWD = Workload("crowd", "1 room of 1000, 50 messages a second", (1000,), 50)
+TEAMS = Workload("teams", "500 rooms of 4, 5000 messages a second", (4,) * 500, 5000)
+IDLE = Workload(
+    "idle",
+    "10 000 idle clients; 200 rooms of 1 to 400, 1000 messages a second",
+    _zipf(200, 400),
+    1000,
+    idle_rooms=2500,
+    once=True,
+)
+STORM = Workload("storm", "2000 clients of 500 rooms, cut off and all back at once", (4,) * 500, 0, once=True)
 
-WORKLOADS = {workload.name: workload for workload in (CROWD, TEAMS, IDLE)}
+WORKLOADS = {workload.name: workload for workload in (CROWD, TEAMS, IDLE, STORM)}

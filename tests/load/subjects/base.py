@@ -45,6 +45,7 @@ class Subject(ABC):
     """Something that passes messages on to WebSocket clients."""
 
     name: ClassVar[str]
+    is_peer: ClassVar[bool] = True
     manners: ClassVar[Manners]
     rates: ClassVar[Mapping[str, int]] = {}
     """Messages a second by workload, where it cannot bear the workload's own."""
@@ -55,9 +56,8 @@ class Subject(ABC):
         """Messages a second that it is given."""
         return self.rates.get(workload.name, workload.rate)
 
-    def missing(self) -> str | None:
-        """Why it cannot be measured on this machine, or None. Installs what can be installed."""
-        return None
+    def prepare(self) -> None:  # noqa: B027 (some need nothing)
+        """Install what it needs. Raises BenchError where it cannot be measured on this machine."""
 
     @abstractmethod
     def serve(self, site: Site) -> AbstractContextManager[psutil.Process]:
@@ -79,7 +79,12 @@ def room_script(site: Site, stream: Stream) -> list[str]:
 
 def publisher(port: int, site: Site, stream: Stream, *way: str) -> list[str]:
     """The command of the publisher in C."""
+    return [str(BENCH / "publisher"), str(port), *publisher_words(site, stream), *way]
+
+
+def publisher_words(site: Site, stream: Stream) -> list[str]:
+    """What every publisher is told."""
     rooms = site.folder / "rooms"
     rooms.write_text("".join(f"{room.session_id}\t{room.state.decode()}\n" for room in stream.rooms))
     numbers = map(str, (stream.start_us, stream.rate, stream.total, FIRST_SEQ))
-    return [str(BENCH / "publisher"), str(port), str(rooms), stream.tail, *numbers, *way]
+    return [str(rooms), stream.tail, *numbers]

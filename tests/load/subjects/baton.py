@@ -21,6 +21,7 @@ class Baton(Subject):
     """One gateway process."""
 
     name = "baton"
+    is_peer = False
     manners = Manners(mark='"type":"snapshot"', headers=(f"Sec-WebSocket-Protocol: {PROTOCOL}",))
 
     @contextmanager

@@ -1,13 +1,12 @@
 """The floor: what the kernel and Valkey leave any gateway to do, in C."""
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psutil
 
 from tests.load.crowd import Manners, Seat
-from tests.load.machine import BENCH, running, wait_for
+from tests.load.machine import BENCH, listens, running, wait_for
 from tests.load.rooms import BenchRoom
 from tests.load.subjects.base import FIRST_SEQ, Site, Stream, Subject, room_script
 from tests.load.workloads import Workload
@@ -17,6 +16,7 @@ class Floor(Subject):
     """One epoll loop, one `send` a client and message."""
 
     name = "floor"
+    is_peer = False
     manners = Manners()
 
     @contextmanager
@@ -33,12 +33,3 @@ class Floor(Subject):
 
     def publisher(self, site: Site, stream: Stream) -> list[str]:
         return room_script(site, stream)
-
-
-def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
