@@ -45,6 +45,7 @@ probe_seconds = Histogram(
     "From publishing a probe to hearing it: how late a gateway hears of a room",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
+presence_reports = Counter("baton_presence_reports", "Calls of the presence script, one a room")
 dropped_ephemeral = Counter("baton_dropped_ephemeral", "Ephemeral messages not sent to slow clients")
 
 http_seconds = Histogram(

@@ -1,0 +1,71 @@
+"""Who is in which room over all gateways, kept in Valkey: each reports its own people, a script puts them together."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from contracts.channels import room_channel, room_presence
+from contracts.ids import PlayerId, SessionId
+from services.kit import metrics
+from services.kit.tokens import Role
+
+SCRIPT = Path(__file__).with_name("presence.lua").read_text()
+SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+
+NAMED = 64
+"""So many people are listed at most. Players always are: a session has 16 seats."""
+
+
+class Person(NamedTuple):
+    """Whose connections are counted together."""
+
+    role: Role
+    subject: PlayerId
+
+
+class Report(NamedTuple):
+    """Who is in a room by this gateway's sockets, on how many; `more` are there without being named.
+
+    If `tell`, the room is told who is there also where that has not changed: somebody has come who does not know.
+    """
+
+    session_id: SessionId
+    people: Sequence[tuple[Person, int]]
+    more: int = 0
+    tell: bool = False
+
+
+class Register:
+    """The register as one gateway sees it. What it said is forgotten after `ttl_s`; a connection that it reports no
+    more counts for another `grace_s`, unless the same person has opened one in its place, at whatever gateway.
+    """
+
+    def __init__(self, redis: Redis, gateway: str, *, ttl_s: float, grace_s: float, sharded: bool = False) -> None:
+        self._redis = redis
+        self._head = (gateway, round(ttl_s * 1000), round(grace_s * 1000), "SPUBLISH" if sharded else "PUBLISH")
+
+    async def report(self, reports: Sequence[Report]) -> list[float | Exception | None]:
+        """Report on many rooms in one round trip; rooms whose list has changed are told it.
+
+        Returns for each after how many seconds it needs a report again so that somebody's end is noticed, None if
+        nobody's is foreseen, or why that room could not be reported. Raises RedisError or OSError when none could.
+        """
+        results = await self._call(reports)
+        if any(isinstance(result, NoScriptError) for result in results):
+            await self._redis.script_load(SCRIPT)
+            results = await self._call(reports)
+        metrics.presence_reports.inc(len(reports))
+        return [result if isinstance(result, Exception) else result / 1000 or None for result in results]
+
+    async def _call(self, reports: Sequence[Report]) -> list[int | Exception]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for session_id, people, more, tell in reports:
+            named = [word for (role, subject), count in people for word in (f"{role}:{subject}", count)]
+            key, channel = room_presence(session_id), room_channel(session_id)
+            pipeline.evalsha(SHA, 2, key, channel, *self._head, "1" if tell else "0", NAMED, more, *named)
+        results: list[int | Exception] = await pipeline.execute(raise_on_error=False)
+        return results
