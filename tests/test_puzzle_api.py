@@ -254,6 +254,20 @@ async def test_a_spectator_of_the_team_sees_a_players_puzzle(client: httpx.Async
     assert (await client.get(f"/players/{game.players[0]}/puzzle", headers=headers)).status_code == 200
 
 
+async def test_a_player_who_was_removed_before_the_game_sees_and_does_nothing_in_it(
+    client: httpx.AsyncClient, game: Game, rows: Rows
+) -> None:
+    """The token is valid, and for this team: but the roster was made without its player."""
+    player, removed = game.players[0], game.other_token(Role.PLAYER)
+    puzzle = rows.open_puzzle(player)
+    assert problem(await client.get(f"/players/{player}/puzzle", headers=bearer(removed))) == (403, "not_your_game")
+    body = {"answer": right_answer(puzzle)}
+    response = await client.post(f"/puzzles/{puzzle['puzzle_id']}/answer", json=body, headers=bearer(removed))
+    assert problem(response) == (403, "not_your_puzzle")
+    team_mate = bearer(game.token(game.players[1]))
+    assert (await client.get(f"/players/{player}/puzzle", headers=team_mate)).status_code == 200
+
+
 async def test_the_puzzle_types_tell_their_limits_and_the_shape_of_an_answer(client: httpx.AsyncClient) -> None:
     types = (await client.get("/puzzle-types")).json()["types"]
     assert [kind["name"] for kind in types] == ALL_TYPES

@@ -19,6 +19,10 @@ def not_your_team() -> Problem:
     return Problem(403, "not_your_team", "This token is for another team.")
 
 
+def left_team() -> Problem:
+    return Problem(403, "left_team", "The player of this token has left the team or was removed from it.")
+
+
 def host_only() -> Problem:
     return Problem(403, "host_only", "Only the team's host may do this.")
 

@@ -19,7 +19,7 @@ from services.kit.tokens import Signer, Verifier
 from services.kit.web import create_app, serve
 from services.points.consumer import Consumers
 from services.points.models import SCHEMA, Idempotency
-from services.points.routers import points, sessions, teams
+from services.points.routers import points, sessions, teams, tokens
 from services.points.service.announcing import Announcer
 from services.points.service.nudging import Nudge, Nudger
 from services.points.settings import PointsSettings
@@ -65,7 +65,8 @@ def application(settings: PointsSettings) -> FastAPI:
         await redis.aclose()
         await database.close()
 
-    return create_app(SCHEMA, DESCRIPTION, settings, lifespan, [teams.router, sessions.router, points.router])
+    routers = [teams.router, tokens.router, sessions.router, points.router]
+    return create_app(SCHEMA, DESCRIPTION, settings, lifespan, routers)
 
 
 def main() -> None:

@@ -50,6 +50,17 @@ class SpectatorJoined(BaseModel):
     session_id: UUID | None
 
 
+class Done(BaseModel):
+    """What is remembered of a write that has nothing to tell."""
+
+
+class TokenRefreshed(BaseModel):
+    """`expires_at` is in milliseconds since the Unix epoch."""
+
+    token: str
+    expires_at: int
+
+
 class TeamMember(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 

@@ -40,6 +40,10 @@ def not_your_team() -> Problem:
     return Problem(403, "not_your_team", "This takes a token of the player's team.")
 
 
+def not_your_game() -> Problem:
+    return Problem(403, "not_your_game", "The player of this token has no seat in this game.")
+
+
 def invalid_answer(reason: str) -> Problem:
     """422: it has not the shape of an answer to this puzzle. It was no try, and the puzzle stays open."""
     return Problem(422, "invalid_answer", f"This cannot be an answer to this puzzle: {reason}")

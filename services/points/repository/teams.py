@@ -45,6 +45,12 @@ async def find_players(transaction: Transaction, team_id: TeamId) -> Sequence[Ro
     return (await transaction.connection.execute(statement)).all()
 
 
+async def has_player(transaction: Transaction, team_id: TeamId, player_id: PlayerId) -> bool:
+    """Whether that is a member of the team."""
+    this = (_players.c.player_id == player_id) & (_players.c.team_id == team_id)
+    return (await transaction.connection.execute(select(_players.c.seat).where(this))).first() is not None
+
+
 async def insert_player(transaction: Transaction, player: dict[str, Any]) -> bool:
     """Store a new member; False if the name is taken. The caller holds the team's lock and has chosen a free seat."""
     statement = upsert(_players).values(player).on_conflict_do_nothing().returning(_players.c.player_id)

@@ -6,15 +6,24 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 
 from contracts.ids import PlayerId, TeamId
-from services.kit.tokens import Identity, Role
+from services.kit.database import Transaction
+from services.kit.tokens import Identity, Role, Signer
 from services.points import errors
+from services.points.service import teams
 from services.points.settings import PointsSettings
 
 
 def of_team(caller: Identity, team_id: TeamId) -> None:
-    """Raise Problem 403 unless the token is for this team."""
+    """Raise Problem 403 unless the token was made for this team."""
     if caller.team_id != team_id:
         raise errors.not_your_team()
+
+
+async def in_team(transaction: Transaction, caller: Identity, team_id: TeamId) -> None:
+    """Raise Problem 403 unless the token is for this team, and its player, where it is one's, still in it."""
+    of_team(caller, team_id)
+    if caller.role is Role.PLAYER and not await teams.is_member(transaction, team_id, caller.subject):
+        raise errors.left_team()
 
 
 def as_host(caller: Identity, team_id: TeamId) -> None:
@@ -24,12 +33,20 @@ def as_host(caller: Identity, team_id: TeamId) -> None:
         raise errors.host_only()
 
 
-def as_player(caller: Identity, team_id: TeamId) -> PlayerId:
+async def as_player(transaction: Transaction, caller: Identity, team_id: TeamId) -> PlayerId:
     """The player whose token it is. Raise Problem 403 where it is nobody's of this team."""
-    of_team(caller, team_id)
+    await in_team(transaction, caller, team_id)
     if caller.role is not Role.PLAYER:
         raise errors.player_only()
     return caller.subject
+
+
+def _signer(request: Request) -> Signer:
+    signer: Signer = request.app.state.signer
+    return signer
+
+
+TokenSigner = Annotated[Signer, Depends(_signer)]
 
 
 def _as_operator(

@@ -10,7 +10,7 @@ from services.kit.database import RequestSnapshot, RequestTransaction, Transacti
 from services.kit.idempotency import Once
 from services.kit.tokens import Caller, Identity
 from services.points.domain.views import points_of
-from services.points.routers.access import AsOperator, of_team
+from services.points.routers.access import AsOperator, in_team, of_team
 from services.points.schemas import (
     DecayTriggered,
     LedgerEntryView,
@@ -27,7 +27,7 @@ router = APIRouter(tags=["points"])
 
 async def _points(transaction: Transaction, session_id: SessionId, caller: Identity) -> PointsView:
     now, game = await reading.now_and_game(transaction, session_id)
-    of_team(caller, game.team_id)
+    await in_team(transaction, caller, game.team_id)
     return PointsView(
         session_id=session_id,
         status=game.status.value,
@@ -70,7 +70,7 @@ async def session_ledger(
 ) -> LedgerPage:
     """Every entry that changed somebody's points, page by page, in the order in which they were made."""
     game = await games.get(transaction, SessionId(session_id))
-    of_team(caller, game.team_id)
+    await in_team(transaction, caller, game.team_id)
     entries = await reading.entries(transaction, game.session_id, after, limit)
     return LedgerPage(
         entries=[LedgerEntryView.model_validate(entry) for entry in entries],

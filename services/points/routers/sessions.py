@@ -15,7 +15,7 @@ from services.kit.tokens import Caller, Identity, Role
 from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.views import public_state
-from services.points.routers.access import as_host, as_player, of_team
+from services.points.routers.access import as_host, as_player, in_team
 from services.points.schemas import (
     KeptAliveView,
     OpenSession,
@@ -68,7 +68,7 @@ async def open_session(
 async def get_session(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> SessionView:
     """The session's public state, the same as a gateway's snapshot."""
     game = await games.get(transaction, SessionId(session_id))
-    of_team(caller, game.team_id)
+    await in_team(transaction, caller, game.team_id)
     return await _view(transaction, game)
 
 
@@ -77,7 +77,8 @@ async def set_ready(
     session_id: UUID, caller: Caller, transaction: RequestTransaction, once: Once, body: SetReady | None = None
 ) -> SessionView:
     """Say that one is ready, or not after all. Players only."""
-    player_id = as_player(caller, (await games.get(transaction, SessionId(session_id))).team_id)
+    game = await games.get(transaction, SessionId(session_id))
+    player_id = await as_player(transaction, caller, game.team_id)
     ready = True if body is None else body.ready
     return await _once(
         once,
@@ -106,7 +107,7 @@ async def end_session(session_id: UUID, caller: Caller, transaction: RequestTran
 async def get_results(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> ResultsView:
     """What a finished session amounts to: time, puzzles, and who kept whom alive."""
     game = await games.get(transaction, SessionId(session_id))
-    of_team(caller, game.team_id)
+    await in_team(transaction, caller, game.team_id)
     results = await reading.results(transaction, game)
     return ResultsView(
         session_id=game.session_id,

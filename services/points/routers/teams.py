@@ -1,18 +1,19 @@
 """Teams: make one, join it, look at it, leave it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID, uuid4
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 
 from contracts.ids import PlayerId, TeamId
 from services.kit.database import RequestSnapshot, RequestTransaction
 from services.kit.idempotency import Once
-from services.kit.tokens import Caller, Role, Signer
+from services.kit.tokens import Caller, Role
 from services.points import errors
-from services.points.routers.access import of_team
+from services.points.routers.access import TokenSigner, in_team, of_team
 from services.points.schemas import (
     CreateTeam,
+    Done,
     Joined,
     JoinTeam,
     SpectatorJoined,
@@ -25,18 +26,15 @@ router = APIRouter(tags=["teams"])
 Code = Annotated[str, Path(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9]+$")]
 
 
-def _signer(request: Request) -> Signer:
-    signer: Signer = request.app.state.signer
-    return signer
-
-
 @router.post("/teams", status_code=201)
-async def create_team(body: CreateTeam, request: Request, transaction: RequestTransaction, once: Once) -> TeamCreated:
+async def create_team(
+    body: CreateTeam, signer: TokenSigner, transaction: RequestTransaction, once: Once
+) -> TeamCreated:
     """Make a team. The host's token is told once, here."""
 
     async def create() -> TeamCreated:
         team = await teams.create(transaction, body.name)
-        token = _signer(request).sign(PlayerId(uuid4()), team.team_id, Role.HOST)
+        token = signer.sign(PlayerId(uuid4()), team.team_id, Role.HOST)
         return TeamCreated(team_id=team.team_id, name=team.name, code=team.code, host_token=token)
 
     return await once.run(transaction, "anybody", TeamCreated, create)
@@ -44,13 +42,13 @@ async def create_team(body: CreateTeam, request: Request, transaction: RequestTr
 
 @router.post("/teams/{code}/players", status_code=201)
 async def join_team(
-    code: Code, body: JoinTeam, request: Request, transaction: RequestTransaction, once: Once
+    code: Code, body: JoinTeam, signer: TokenSigner, transaction: RequestTransaction, once: Once
 ) -> Joined:
     """Take a seat in the team. The player's token is told once, here."""
 
     async def join() -> Joined:
         team, member = await teams.join(transaction, code, body.name, body.colour)
-        token = _signer(request).sign(member.player_id, team.team_id, Role.PLAYER)
+        token = signer.sign(member.player_id, team.team_id, Role.PLAYER)
         return Joined(
             team_id=team.team_id,
             player_id=member.player_id,
@@ -65,12 +63,12 @@ async def join_team(
 
 
 @router.post("/teams/{code}/spectators", status_code=201)
-async def watch_team(code: Code, request: Request, transaction: RequestTransaction, once: Once) -> SpectatorJoined:
+async def watch_team(code: Code, signer: TokenSigner, transaction: RequestTransaction, once: Once) -> SpectatorJoined:
     """A token with which one can look, and nothing else."""
 
     async def watch() -> SpectatorJoined:
         team = await teams.find(transaction, code)
-        token = _signer(request).sign(PlayerId(uuid4()), team.team_id, Role.SPECTATOR)
+        token = signer.sign(PlayerId(uuid4()), team.team_id, Role.SPECTATOR)
         return SpectatorJoined(team_id=team.team_id, token=token, session_id=team.session_id)
 
     return await once.run(transaction, "anybody", SpectatorJoined, watch)
@@ -79,14 +77,24 @@ async def watch_team(code: Code, request: Request, transaction: RequestTransacti
 @router.get("/teams/{team_id}")
 async def get_team(team_id: UUID, caller: Caller, transaction: RequestSnapshot) -> TeamView:
     """The team, its players, and its unfinished session."""
-    of_team(caller, TeamId(team_id))
+    await in_team(transaction, caller, TeamId(team_id))
     return TeamView.model_validate(await teams.get(transaction, TeamId(team_id)))
 
 
-@router.delete("/teams/{team_id}/players/{player_id}", status_code=204, response_model=None)
-async def leave_team(team_id: UUID, player_id: UUID, caller: Caller, transaction: RequestTransaction) -> Any:
-    """Leave the team, or as its host remove somebody; not between start and end of a game."""
+@router.delete("/teams/{team_id}/players/{player_id}", status_code=204)
+async def leave_team(
+    team_id: UUID, player_id: UUID, caller: Caller, transaction: RequestTransaction, once: Once
+) -> None:
+    """Leave the team, or as its host remove somebody; not between start and end of a game.
+
+    The player's token opens nothing of the team any more, and the player's sockets in the lobby are closed.
+    """
     of_team(caller, TeamId(team_id))
     if caller.role is not Role.HOST and not (caller.role is Role.PLAYER and caller.subject == player_id):
         raise errors.host_only()
-    await teams.leave(transaction, TeamId(team_id), PlayerId(player_id))
+
+    async def leave() -> Done:
+        await teams.leave(transaction, TeamId(team_id), PlayerId(player_id))
+        return Done()
+
+    await once.run(transaction, str(caller.subject), Done, leave)

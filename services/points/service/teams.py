@@ -66,6 +66,11 @@ async def get(transaction: Transaction, team_id: TeamId) -> Team:
     )
 
 
+async def is_member(transaction: Transaction, team_id: TeamId, player_id: PlayerId) -> bool:
+    """Whether the player has joined the team, and not left it."""
+    return await teams.has_player(transaction, team_id, player_id)
+
+
 async def find(transaction: Transaction, code: str) -> Team:
     """The team with this join code. Raises Problem 404."""
     row = await teams.find_team_by_code(transaction, code.upper())

@@ -74,6 +74,12 @@ async def newest_session(transaction: Transaction, player_id: PlayerId) -> tuple
     return None if row is None else (row.session_id, row.team_id)
 
 
+async def has_player(transaction: Transaction, session_id: SessionId, player_id: PlayerId) -> bool:
+    """Whether the player is in the session's roster."""
+    this = (players.c.session_id == session_id) & (players.c.player_id == player_id)
+    return (await transaction.connection.execute(select(players.c.player_id).where(this))).first() is not None
+
+
 async def add_session(transaction: Transaction, event: SessionCountdown) -> bool:
     """Keep a copy of a session and its roster; False if somebody else just did."""
     added = await transaction.connection.execute(

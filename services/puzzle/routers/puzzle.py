@@ -49,8 +49,9 @@ async def create_puzzle(
 async def get_current_puzzle(
     player_id: PlayerId, caller: Caller, transaction: RequestTransaction
 ) -> schemas.CurrentPuzzle:
-    """The open puzzle of a player, for everybody of the team."""
-    return schemas.CurrentPuzzle.model_validate(await puzzles.current(transaction, player_id, caller.team_id))
+    """The open puzzle of a player, for everybody of the team who plays, hosts or watches the game."""
+    asking = caller.subject if caller.role is Role.PLAYER else None
+    return schemas.CurrentPuzzle.model_validate(await puzzles.current(transaction, player_id, caller.team_id, asking))
 
 
 @router.post("/puzzles/{puzzle_id}/answer")

@@ -56,8 +56,13 @@ async def create(transaction: Transaction, types: Registry, player_id: PlayerId,
     return Dealt(session.session_id, player_id, result.dealt.public)
 
 
-async def current(transaction: Transaction, player_id: PlayerId, team_id: TeamId) -> Dealt:
-    """The open puzzle of a player of this team. Raises Problem."""
+async def current(
+    transaction: Transaction, player_id: PlayerId, team_id: TeamId, asking: PlayerId | None = None
+) -> Dealt:
+    """The open puzzle of a player of this team, also for another player `asking`, who has to be in the same game.
+
+    Raises Problem.
+    """
     newest = await sessions.newest_session(transaction, player_id)
     if newest is None:
         raise errors.no_open_puzzle()
@@ -67,6 +72,8 @@ async def current(transaction: Transaction, player_id: PlayerId, team_id: TeamId
     puzzle = await puzzles.open_puzzle(transaction, session_id, player_id)
     if puzzle is None:
         raise errors.no_open_puzzle()
+    if asking is not None and not await sessions.has_player(transaction, session_id, asking):
+        raise errors.not_your_game()
     return Dealt(session_id, player_id, puzzle.public)
 
 

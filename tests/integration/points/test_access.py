@@ -17,6 +17,7 @@ pytestmark = pytest.mark.anyio
 
 SOME_ID = uuid4()
 PROTECTED = [
+    ("POST", "/tokens/refresh"),
     ("GET", f"/teams/{SOME_ID}"),
     ("GET", f"/teams/{SOME_ID}/points"),
     ("DELETE", f"/teams/{SOME_ID}/players/{SOME_ID}"),
@@ -70,7 +71,7 @@ async def test_everything_but_making_and_joining_needs_a_token(client: httpx.Asy
 
 async def test_a_forged_token_opens_nothing(client: httpx.AsyncClient) -> None:
     for number, forgery in enumerate(forged()):
-        for method, path in PROTECTED[:1] + PROTECTED[3:5]:
+        for method, path in PROTECTED[:2] + PROTECTED[4:6]:
             headers = {b"Authorization": f"Bearer {forgery}".encode("latin-1")}
             response = await client.request(method, path, json={} if method == "POST" else None, headers=headers)
             assert problem(response) == (401, "token_invalid"), number
@@ -131,7 +132,7 @@ async def test_a_token_for_a_team_that_is_not_there_opens_nothing(client: httpx.
 
 async def test_unknown_sessions_are_not_found(client: httpx.AsyncClient) -> None:
     team = await Team.make(client, 1)
-    for method, path in PROTECTED[4:]:
+    for method, path in PROTECTED[5:]:
         response = await client.request(method, path, headers=bearer(team.host))
         assert problem(response) == (404, "session_not_found"), path
     response = await client.get(f"/teams/{team.team_id}/points", headers=bearer(team.host))

@@ -64,6 +64,29 @@ async def test_a_start_may_be_repeated(client: httpx.AsyncClient, rows: Rows) ->
     assert rows.value("SELECT count(*) FROM points.session_events WHERE type = 'session.countdown'") == 1
 
 
+@pytest.mark.parametrize("by_the_host", [True, False])
+async def test_a_removal_may_be_repeated(client: httpx.AsyncClient, rows: Rows, *, by_the_host: bool) -> None:
+    team = await Team.make(client, 2)
+    session_id = await team.open()
+    path = f"/teams/{team.team_id}/players/{team.players[0]}"
+    headers = bearer(team.host if by_the_host else team.tokens[0], **KEY)
+    responses = [await client.delete(path, headers=headers) for _ in range(3)]
+    assert [(response.status_code, response.content) for response in responses] == [(204, b"")] * 3
+    assert rows.value("SELECT count(*) FROM points.session_events WHERE type = 'player.left'") == 1
+    other = await client.delete(f"/teams/{team.team_id}/players/{team.players[1]}", headers=bearer(team.host, **KEY))
+    assert (other.status_code, len((await team.state(session_id)).players)) == ((422, 1) if by_the_host else (204, 0))
+    without = await client.delete(path, headers=bearer(team.host))
+    assert problem(without) == (404, "player_not_found")
+
+
+async def test_a_token_is_refreshed_once_for_a_key(client: httpx.AsyncClient) -> None:
+    team = await Team.make(client)
+    responses = [await client.post("/tokens/refresh", headers=bearer(team.host, **KEY)) for _ in range(2)]
+    assert responses[0].status_code == 200
+    assert responses[0].json() == responses[1].json()
+    assert (await client.post("/tokens/refresh", headers=bearer(team.host))).json() != responses[0].json()
+
+
 async def test_the_keys_of_different_callers_are_different_keys(client: httpx.AsyncClient) -> None:
     team = await Team.make(client, 2)
     session_id = await team.open()

@@ -183,12 +183,27 @@ async def test_nobody_leaves_between_start_and_end(client: httpx.AsyncClient) ->
     assert len((await team.state(session_id)).players) == 2  # what they did stays
 
 
-async def test_who_left_the_lobby_has_no_seat_to_be_ready_in(client: httpx.AsyncClient) -> None:
-    team = await Team.make(client, 2)
+async def test_the_token_of_who_left_or_was_removed_opens_nothing_of_the_team(client: httpx.AsyncClient) -> None:
+    team = await Team.make(client, 3)
     session_id = await team.open()
-    await client.delete(f"/teams/{team.team_id}/players/{team.players[0]}", headers=bearer(team.tokens[0]))
-    response = await client.post(f"/sessions/{session_id}/ready", headers=bearer(team.tokens[0]))
-    assert problem(response) == (404, "player_not_in_session")
+    for token, player_id in zip((team.tokens[0], team.host), team.players, strict=False):
+        response = await client.delete(f"/teams/{team.team_id}/players/{player_id}", headers=bearer(token))
+        assert response.status_code == 204
+    for token in team.tokens[:2]:
+        for method, path in (
+            ("GET", f"/teams/{team.team_id}"),
+            ("GET", f"/teams/{team.team_id}/points"),
+            ("GET", f"/sessions/{session_id}"),
+            ("GET", f"/sessions/{session_id}/points"),
+            ("GET", f"/sessions/{session_id}/ledger"),
+            ("GET", f"/sessions/{session_id}/results"),
+            ("POST", f"/sessions/{session_id}/ready"),
+            ("POST", "/tokens/refresh"),
+        ):
+            response = await client.request(method, path, headers=bearer(token))
+            assert problem(response) == (403, "left_team"), path
+    assert (await client.get(f"/sessions/{session_id}", headers=bearer(team.tokens[2]))).status_code == 200
+    assert [player.ready for player in (await team.state(session_id)).players] == [False]
 
 
 async def test_an_unknown_player_cannot_leave(client: httpx.AsyncClient) -> None:
