@@ -24,6 +24,7 @@ class Hub:
         self._call_soon = call_soon
         self._rooms: dict[SessionId, Room] = {}
         self._dirty: list[Room] = []
+        self._deliveries = 0
         self._empty_since: dict[SessionId, float] = {}
 
     def __iter__(self) -> Iterator[Room]:
@@ -40,7 +41,7 @@ class Hub:
     def age(self, now: float, linger_s: float) -> list[Room]:
         """To be called again and again: close the rooms that were empty at every call during the last `linger_s`.
 
-        Returns these.
+        Returns these. What was delivered is counted here as well, rather than where every message passes.
         """
         for room in self._rooms.values():
             room.age()
@@ -50,6 +51,8 @@ class Hub:
             del since[room.session_id]
         self._empty_since = since
         metrics.rooms_open.dec(len(closed))
+        metrics.deliveries.inc(self._deliveries)
+        self._deliveries = 0
         return closed
 
     def _flush_soon(self, room: Room) -> None:
@@ -59,11 +62,9 @@ class Hub:
 
     def _flush(self) -> None:
         rooms, self._dirty = self._dirty, []
-        deliveries = 0
         for room in rooms:
             try:
-                deliveries += room.flush()
+                self._deliveries += room.flush()
             except Exception:
                 # One room's trouble must not make the others wait; its members' sequences tell them what they miss.
                 log.exception("room_not_flushed", session_id=str(room.session_id))
-        metrics.deliveries.inc(deliveries)

@@ -86,6 +86,9 @@ class PubSub(asyncio.Protocol):
         except TimeoutError as error:
             raise NotListeningError(f"no probe was heard for {self._deaf_after_s:g} s") from error
         finally:
+            if self._transport is not None:
+                # Closed, it would wait for a dead server to take what is written, and tell its end to a later run.
+                self._transport.abort()
             self._deadline = self._transport = None
             self.heard.clear()
             await connection.disconnect(nowait=True)
@@ -115,7 +118,11 @@ class PubSub(asyncio.Protocol):
         try:
             while (reply := gets()) is not False:
                 if type(reply) is list and reply[0] == message and (handler := get_handler(reply[1])):
-                    self._hand_over(handler, reply)
+                    try:
+                        handler(reply[2])
+                    except Exception:
+                        # One room's trouble must not make the others deaf; its position check finds what it missed.
+                        log.exception("message_not_handled", channel=reply[1].decode())
                 else:
                     self._take(reply)
         except hiredis.ProtocolError as error:
@@ -141,6 +148,9 @@ class PubSub(asyncio.Protocol):
             log.warning("subscription_refused", error=str(reply))
             self._on_taken_away()
             return
+        if not isinstance(reply, list) or len(reply) != 3:
+            self._end(NotListeningError(f"the server sent what nobody asked for: {reply!r:.100}"))
+            return
         kind, channel, _ = reply
         if kind == self._message:
             if channel == self.probe_channel:
@@ -149,19 +159,12 @@ class PubSub(asyncio.Protocol):
             if channel == self.probe_channel or channel in self.wanted:
                 self.heard.add(channel)
                 self._on_heard(channel)
-        elif kind == self._unsubscribe and (channel == self.probe_channel or channel in self.wanted):
+        elif kind == self._unsubscribed and (channel == self.probe_channel or channel in self.wanted):
             self.heard.discard(channel)
             self._on_taken_away()
 
     def _hear_probe(self) -> None:
         self.probed_at = asyncio.get_running_loop().time()
-        if self._deadline is not None:
+        if self._deadline is not None and not self._deadline.expired():
             self._deadline.reschedule(self.probed_at + self._deaf_after_s)
         self._on_probe()
-
-    def _hand_over(self, handler: Handler, reply: list[bytes]) -> None:
-        try:
-            handler(reply[2])
-        except Exception:
-            # One room's trouble must not make the others deaf; what this one has missed, its position check finds.
-            log.exception("message_not_handled", channel=reply[1].decode())

@@ -78,9 +78,14 @@ class Room:
     def receive(self, payload: bytes) -> None:
         """Take a channel message: `<seq> <frame>`, or `0 <frame>` for an ephemeral one."""
         head, _, body = payload.partition(b" ")
-        if not head.isdigit():
+        try:
+            seq = RoomSeq(int(head))
+        except ValueError:
             log.warning("unreadable_room_message", session_id=str(self.session_id), size=len(payload))
-        elif (seq := RoomSeq(int(head))) == 0:
+            return
+        if seq == self._seq + 1 and not self._held and self._epoch is not None:
+            self._deliver(Frame(body, seq))
+        elif seq == 0:
             self._put_out(Frame(body, ephemeral=True))
         else:
             self._hear(seq, body)
