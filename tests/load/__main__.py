@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn, TypeVar
 
@@ -33,9 +34,10 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.5, max=600, help="How long each measurement takes.")] = 3.0,
     repetitions: Annotated[int, typer.Option(min=1, max=100, help="How often; medians are reported.")] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="One repetition of 2 s: for trying things out.")] = False,
+    out: Annotated[Path, typer.Option(help="The file for the figures.")] = BENCH / "fanout.json",
     apt: Annotated[bool, typer.Option("--apt", help="Download Debian's nginx and Nchan, if there are none.")] = False,
 ) -> None:
-    """Measure, print tables, write build/bench/fanout.json. Ends with code 1 if Baton or the floor failed."""
+    """Measure, print tables, write the figures as JSON. Ends with code 1 if Baton or the floor failed."""
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     known = {
@@ -55,7 +57,7 @@ def main(
         console.print(f"bench-fanout: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
     found = report.rows(loads, present, outcomes)
-    report.write(BENCH / "fanout.json", found)
+    report.write(out, found)
     report.show(console, loads, found)
     if any(None in outcomes[load.name, subject.name] for load in loads for subject in present if not subject.is_peer):
         raise typer.Exit(1)

@@ -34,19 +34,26 @@ def raise_file_limit() -> None:
 
 @contextmanager
 def running(
-    words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, folder: Path = ROOT
+    words: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    death_signal: signal.Signals = signal.SIGKILL,
 ) -> Iterator[psutil.Process]:
-    """A process with its output in `log`, killed with all its children at the end of the block."""
+    """A process with its output in `log`, killed with all its children at the end of the block.
+
+    It is sent `death_signal` when we end without getting there; that one must make it end its children.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             words,
             env=None if environment is None else dict(environment),
-            cwd=folder,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=dies_with_us(signal.SIGKILL),
+            preexec_fn=dies_with_us(death_signal),
         )
     try:
         yield psutil.Process(process.pid)
@@ -86,12 +93,12 @@ def listens(port: int) -> bool:
     return True
 
 
-def wait_for(condition: Callable[[], bool], process: psutil.Process, log: Path, within: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], process: psutil.Process, within: float = 30.0) -> None:
     """Return when the condition holds. Raises BenchError when the process ends or the time is up first."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            raise BenchError(f"did not get ready: {last_words(log)}")
+            raise BenchError("did not get ready")
         time.sleep(0.02)
 
 

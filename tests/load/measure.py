@@ -63,8 +63,14 @@ class Run:
     folder: Path
 
     def measure(self) -> Outcome:
-        """Measure once. Raises BenchError where that is not possible."""
+        """Measure once. Raises BenchError, with what the subject wrote last, where that is not possible."""
         site = Site(self.folder, self.valkey.port, self.valkey.url, any_free())
+        try:
+            return self._measure(site)
+        except BenchError as error:
+            raise BenchError(f"{error}\n{last_words(site.log)}".rstrip()) from error
+
+    def _measure(self, site: Site) -> Outcome:
         rooms = make_rooms(self.workload.rooms)
         seats = self.subject.seats(rooms, self.workload)
         self.valkey.flush()

@@ -1,5 +1,6 @@
 """The load client, the publisher and the floor: C, compiled when it changed."""
 
+import os
 import shutil
 import subprocess
 
@@ -19,11 +20,13 @@ def compile_tools() -> None:
         source, program = SOURCES / f"{name}.c", BENCH / name
         if program.exists() and program.stat().st_mtime > max(source.stat().st_mtime, newest_header):
             continue
+        unfinished = program.with_name(f"{name}.{os.getpid()}")
         made = subprocess.run(
-            [compiler, "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)],
+            [compiler, "-O2", "-Wall", "-Wextra", "-o", str(unfinished), str(source)],
             capture_output=True,
             text=True,
             check=False,
         )
         if made.returncode != 0:
             raise BenchError(f"{source.name} does not compile:\n{made.stderr}")
+        unfinished.replace(program)  # at once, since others may be starting it

@@ -39,7 +39,7 @@ CROWD = Workload("crowd", "1 room of 1000, 50 messages a second", (1000,), 50)
 TEAMS = Workload("teams", "500 rooms of 4, 5000 messages a second", (4,) * 500, 5000)
 IDLE = Workload(
     "idle",
-    "10 000 idle clients; 200 rooms of 1 to 400, 1000 messages a second",
+    "10 000 idle clients; 200 rooms of 2 to 400, 1000 messages a second",
     _zipf(200, 400),
     1000,
     idle_rooms=2500,

@@ -1,5 +1,6 @@
 """Nchan: nginx's module, in memory. Its messages come as HTTP requests, which its CPU includes."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ class Nchan(Subject):
     @contextmanager
     def serve(self, site: Site) -> Iterator[psutil.Process]:
         program, module = nginx_with_nchan(download=False)
-        log, configuration = site.folder / "nchan.log", site.folder / "nginx.conf"
+        configuration = site.folder / "nginx.conf"
         configuration.write_text(
             CONFIGURATION.format(
                 module=module,
@@ -92,8 +93,8 @@ class Nchan(Subject):
             "-c",
             str(configuration),
         ]
-        with running(words, log) as process:
-            wait_for(lambda: listens(site.port), process, log)
+        with running(words, site.log, death_signal=signal.SIGTERM) as process:
+            wait_for(lambda: listens(site.port), process)
             yield process
 
     def seats(self, rooms: Sequence[BenchRoom], workload: Workload) -> list[Seat]:

@@ -30,11 +30,10 @@ class _OnUvicorn(Subject):
 
     @contextmanager
     def serve(self, site: Site) -> Iterator[psutil.Process]:
-        log = site.folder / f"{self.name}.log"
         place = ["--host", "127.0.0.1", "--port", str(site.port)]
         words = [str(self.python()), "-m", "uvicorn", f"{APPS}.{self.app}:app", *place, "--log-level", "warning"]
-        with running(words, log, surroundings(REDIS_URL=site.redis_url)) as process:
-            wait_for(lambda: listens(site.port), process, log)
+        with running(words, site.log, surroundings(REDIS_URL=site.redis_url)) as process:
+            wait_for(lambda: listens(site.port), process)
             yield process
 
     def seats(self, rooms: Sequence[BenchRoom], workload: Workload) -> list[Seat]:

@@ -28,9 +28,10 @@ class SocketIo(Subject):
 
     @contextmanager
     def serve(self, site: Site) -> Iterator[psutil.Process]:
-        log = site.folder / "socketio.log"
-        with running([*_script("socketio_server.js"), str(site.port), site.redis_url], log, surroundings()) as process:
-            wait_for(lambda: listens(site.port), process, log)
+        with running(
+            [*_script("socketio_server.js"), str(site.port), site.redis_url], site.log, surroundings()
+        ) as process:
+            wait_for(lambda: listens(site.port), process)
             yield process
 
     def seats(self, rooms: Sequence[BenchRoom], workload: Workload) -> list[Seat]:

@@ -29,6 +29,11 @@ class Site:
     port: int
     """Where the subject is to listen."""
 
+    @property
+    def log(self) -> Path:
+        """Where the subject's output goes."""
+        return self.folder / "subject.log"
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:

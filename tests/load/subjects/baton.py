@@ -34,9 +34,8 @@ class Baton(Subject):
             BATON_LOG_LEVEL="WARNING",
             PYTHONUNBUFFERED="1",
         )
-        log = site.folder / "baton.log"
-        with running([sys.executable, "-m", "services.realtime.main"], log, environment) as process:
-            wait_for(lambda: _is_ready(site.port), process, log)
+        with running([sys.executable, "-m", "services.realtime.main"], site.log, environment) as process:
+            wait_for(lambda: _is_ready(site.port), process)
             yield process
 
     def seats(self, rooms: Sequence[BenchRoom], workload: Workload) -> list[Seat]:

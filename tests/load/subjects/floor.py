@@ -21,9 +21,8 @@ class Floor(Subject):
 
     @contextmanager
     def serve(self, site: Site) -> Iterator[psutil.Process]:
-        log = site.folder / "floor.log"
-        with running([str(BENCH / "floor"), str(site.port), str(site.valkey_port)], log) as process:
-            wait_for(lambda: listens(site.port), process, log)
+        with running([str(BENCH / "floor"), str(site.port), str(site.valkey_port)], site.log) as process:
+            wait_for(lambda: listens(site.port), process)
             yield process
 
     def seats(self, rooms: Sequence[BenchRoom], workload: Workload) -> list[Seat]:
