@@ -8,6 +8,7 @@ from msgspec import Raw
 from contracts.channels import room_channel
 from contracts.frames import PROTOCOL, Join, Snapshot, Welcome, encode
 from contracts.ids import RoomSeq, SessionId
+from contracts.rooms import Status
 from services.kit import metrics
 from services.kit.clock import local_ms
 from services.kit.tokens import Identity, Role
@@ -63,14 +64,7 @@ class Entrance:
 
     async def _admit(self, room: Room, member: Member, identity: Identity, join: Join) -> bool:
         client = Position(join.epoch, join.seq) if join.epoch is not None and join.seq is not None else None
-        reading = room.reading
-        if reading is None or not _serves(reading, room, client):
-            # Nobody is ever sent back: a room older than this gateway or the client knows it to be is rebuilt first.
-            floors = [position for position in (room.position, client) if position is not None]
-            reading = await self._reader.read_for_joins(room.session_id, with_log=client is not None, floors=floors)
-            room.reading = reading
-        if reading.team_id != identity.team_id:
-            raise Refused(Close.FORBIDDEN)
+        reading = await self._read(room, identity, client)
         missed = self._missed(reading, client)
         position = reading.position if missed is None or client is None else max(reading.position, client)
         frames = [_welcome(room.session_id, identity, position.epoch, recovered=missed is not None)]
@@ -82,12 +76,41 @@ class Entrance:
             room.reading = None
         return admitted
 
+    async def _read(self, room: Room, identity: Identity, client: Position | None) -> Reading:
+        """The room, in which the client has a place. Raises Refused where it has none."""
+        reading = room.reading
+        if reading is not None and _serves(reading, room, client) and _has_place(reading, identity):
+            return reading
+        # Nobody is ever sent back: a room older than this gateway or the client knows it to be is rebuilt first.
+        floors = [position for position in (room.position, client) if position is not None]
+        with_log = client is not None
+        reading = await self._reader.read_for_joins(room.session_id, with_log=with_log, floors=floors)
+        # The room may not have been told yet of a player who has just joined, so points is asked; twice, since it may
+        # have been asked before, by somebody else. Whoever it does not know then, has left for good.
+        for _ in range(2):
+            if _has_place(reading, identity) or identity.subject in room.strangers:
+                break
+            reading = await self._reader.read_anew(room.session_id, with_log=with_log, floors=floors)
+        room.reading = reading
+        if not _has_place(reading, identity):
+            room.strangers.add(identity.subject)
+            raise Refused(Close.FORBIDDEN if reading.roster.status is Status.FINISHED else Close.LEFT)
+        return reading
+
     def _missed(self, reading: Reading, client: Position | None) -> Sequence[Frame] | None:
         """What the client has missed, or None where it needs a snapshot."""
         if client is None or client.epoch != reading.position.epoch or (log := reading.since(client.seq)) is None:
             return None
         frames = [Frame(body) for _, body in log]
         return frames if sum(len(frame.wire) for frame in frames) <= self._replay_bytes else None
+
+
+def _has_place(reading: Reading, identity: Identity) -> bool:
+    """Whether the client may come in: anybody of the team who has a seat, or needs none. Raises Refused for others."""
+    roster = reading.roster
+    if roster.team_id != identity.team_id:
+        raise Refused(Close.FORBIDDEN)
+    return identity.role is not Role.PLAYER or roster.has(identity.subject)
 
 
 def _serves(reading: Reading, room: Room, client: Position | None) -> bool:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from contracts.ids import RoomSeq, TeamId
+from contracts.ids import PlayerId, RoomSeq, TeamId
+from contracts.rooms import Status
 
 
 class Position(NamedTuple):
@@ -15,11 +16,23 @@ class Position(NamedTuple):
     seq: RoomSeq
 
 
-class _Owner(msgspec.Struct):
+class _Seat(msgspec.Struct, frozen=True):
+    player_id: PlayerId
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """What a room's state says of who may come in: the team whose session it is, and who has a seat."""
+
     team_id: TeamId
+    status: Status
+    players: list[_Seat]
+
+    def has(self, player_id: PlayerId) -> bool:
+        """Whether that player has a seat."""
+        return any(seat.player_id == player_id for seat in self.players)
 
 
-_decode_owner = msgspec.json.Decoder(_Owner).decode
+_decode_roster = msgspec.json.Decoder(Roster).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +44,9 @@ class Reading:
     log: list[tuple[RoomSeq, bytes]] | None
 
     @property
-    def team_id(self) -> TeamId:
-        """The team whose session this is."""
-        return _decode_owner(self.state).team_id
+    def roster(self) -> Roster:
+        """Who may come in. It is decoded at each call."""
+        return _decode_roster(self.state)
 
     def since(self, seq: RoomSeq) -> list[tuple[RoomSeq, bytes]] | None:
         """Exactly the events after `seq`, or None where the log does not reach back so far."""

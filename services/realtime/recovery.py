@@ -76,6 +76,14 @@ class RoomReader:
             raise RoomUnavailableError("the room was not rebuilt in time")
         return reading
 
+    async def read_anew(
+        self, session_id: SessionId, *, with_log: bool, floors: Sequence[Position] = ()
+    ) -> Reading:
+        """As `read_for_joins`, after points has told the room all that it knows now."""
+        if not await self._rebuild(session_id):
+            raise RoomUnavailableError("points does not answer")
+        return await self.read(session_id, after=RoomSeq(0) if with_log else None, floors=floors)
+
     async def positions(self, session_ids: Sequence[SessionId]) -> list[Position | None]:
         """How far the rooms have come, None for those that are missing; one round trip."""
         pipeline = self._redis.pipeline(transaction=False)

@@ -54,6 +54,8 @@ class Room:
         self._seq = RoomSeq(0)
         self.reading: Reading | None = None
         """The last reading for a join. What was received since is kept as well, so it serves later ones."""
+        self.strangers: set[PlayerId] = set()
+        """Players of the team who have no seat here any more, as points has said."""
         self._joining = 0
         self._keep_for = 0
         self._out: list[Frame] = []
@@ -101,8 +103,8 @@ class Room:
         for member in self.members:
             member.deliver(batch)
         for frame in frames:
-            if frame.seq and frame.body.find(_LEFT, 0, _HEAD) >= 0:
-                self._dismiss(frame)
+            if frame.seq and (left := _who_left(frame)):
+                self._dismiss(left)
         return len(frames) * len(self.members)
 
     def expect(self, seq: RoomSeq) -> None:
@@ -153,14 +155,15 @@ class Room:
     def admit(self, member: Member, player_id: PlayerId, position: Position, frames: Sequence[Frame]) -> bool:
         """Make somebody a member whom `frames` bring to `position`, as one step with what was received since.
 
-        Returns False where that cannot be done without a gap; then the position has to be read again.
+        Returns False where that cannot be done without a gap, or where the player has left since; then the room has to
+        be read again.
         """
         if self._epoch is None:
             self._start(position)
         elif self._epoch != position.epoch:
             self.restart(position)
         since = [frame for frame in self._recent if frame.seq > position.seq]
-        if len(since) != max(self._seq - position.seq, 0):
+        if len(since) != max(self._seq - position.seq, 0) or any(_who_left(frame) == player_id for frame in since):
             return False
         member.begin(RoomSeq(position.seq + len(since)), [*frames, *since])
         self.members[member] = player_id
@@ -202,9 +205,16 @@ class Room:
             self._on_dirty(self)
         self._out.append(frame)
 
-    def _dismiss(self, frame: Frame) -> None:
+    def _dismiss(self, left: PlayerId) -> None:
         """Close the sockets of the player who left or was removed: their token opens no seat any more."""
-        left = decode_event(frame.body).data
         for member, player_id in self.members.items():
-            if isinstance(left, PlayerLeft) and player_id == left.player_id:
+            if player_id == left:
                 member.close(Close.LEFT)
+
+
+def _who_left(frame: Frame) -> PlayerId | None:
+    """The player whose leaving is what the event tells."""
+    if frame.body.find(_LEFT, 0, _HEAD) < 0:
+        return None
+    fact = decode_event(frame.body).data
+    return fact.player_id if isinstance(fact, PlayerLeft) else None

@@ -21,8 +21,10 @@ PATIENCE_S = 30.0
 
 
 def token_for(
-    team_id: TeamId, *, player_id: PlayerId | None = None, role: Role = Role.PLAYER, life_s: int = 600
+    team_id: TeamId, *, player_id: PlayerId | None = None, role: Role | None = None, life_s: int = 600
 ) -> str:
+    """A token of that player, or else of some spectator, unless another role is asked for."""
+    role = role or (Role.SPECTATOR if player_id is None else Role.PLAYER)
     return Signer(DEVELOPMENT_PRIVATE_KEY, life_s).sign(player_id or PlayerId(uuid4()), team_id, role)
 
 

@@ -100,7 +100,12 @@ class Points:
 
     async def happen_unheard(self, session: Session) -> RoomSeq:
         """Something happens, and the room has it, but the message is lost on its way to the gateways."""
-        seq = session.deal()
+        session.deal()
+        return await self.tell_unheard(session)
+
+    async def tell_unheard(self, session: Session) -> RoomSeq:
+        """The room has the newest event, but the message is lost on its way to the gateways."""
+        seq = session.seq
         async with self.redis.pipeline(transaction=True) as pipeline:
             pipeline.xadd(room_log(session.id), {"e": session.frames[-1]}, id=f"{seq}-0")
             pipeline.hset(room_key(session.id), mapping={"seq": seq, "state": rooms.encode(session.state)})

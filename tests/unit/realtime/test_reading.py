@@ -1,6 +1,7 @@
 from uuid import uuid4
 
-from contracts.ids import RoomSeq
+from contracts.ids import PlayerId, RoomSeq
+from contracts.rooms import Status
 from services.realtime.reading import Position, Reading
 
 
@@ -24,7 +25,11 @@ def test_a_reading_reaches_what_is_not_ahead_of_it() -> None:
     assert reading.reaches(Position("another life", RoomSeq(6)))
 
 
-def test_the_team_is_all_that_is_read_of_the_state() -> None:
-    team_id = uuid4()
-    state = f'{{"team_id": "{team_id}", "players": "whatever"}}'.encode()
-    assert Reading(Position("e", RoomSeq(1)), state, []).team_id == team_id
+def test_no_more_than_who_may_come_in_is_read_of_the_state() -> None:
+    team_id, player_id = uuid4(), PlayerId(uuid4())
+    players = f'[{{"player_id": "{player_id}", "puzzle": "whatever"}}]'
+    state = f'{{"team_id": "{team_id}", "status": "lobby", "rules": "whatever", "players": {players}}}'.encode()
+    roster = Reading(Position("e", RoomSeq(1)), state, []).roster
+    assert (roster.team_id, roster.status) == (team_id, Status.LOBBY)
+    assert roster.has(player_id)
+    assert not roster.has(PlayerId(uuid4()))

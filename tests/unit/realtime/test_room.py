@@ -281,6 +281,18 @@ def test_who_leaves_the_lobby_is_closed_after_being_told_on_every_socket(room: R
     assert here.heard == other.heard == [left.decode(), "5"]
 
 
+def test_who_has_left_since_the_reading_is_not_admitted_by_it(room: Room) -> None:
+    _enter(room, _at(3))
+    leaving, member = PlayerId(uuid4()), Listening()
+    with room.joining():
+        room.receive(b"4 " + encode_event(RoomSeq(4), 1, PlayerLeft(player_id=leaving)))
+        assert not room.admit(member, leaving, _at(3), [])
+        room.flush()
+        assert not room.admit(member, leaving, _at(3), [])
+        assert (member.heard, len(room.members)) == ([], 1)
+        assert room.admit(member, SOMEBODY, _at(3), [])
+
+
 def test_nobody_is_closed_by_what_somebody_says_or_by_another_fact(room: Room) -> None:
     members = [_enter(room, _at(3), SOMEBODY)]
     left = encode_event(RoomSeq(4), 1, PlayerLeft(player_id=SOMEBODY))
