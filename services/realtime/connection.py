@@ -4,12 +4,12 @@ It knows no broker and no web. Nothing here waits, so no client can delay anothe
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
 from contracts.ids import RoomSeq
 from services.kit import metrics
+from services.realtime.backlog import Backlog
 from services.realtime.close_codes import Close
 from services.realtime.frame import Batch, Frame
 
@@ -36,12 +36,11 @@ class Connection:
     """
 
     __slots__ = (
+        "_backlog",
         "_flowing",
         "_gone",
         "_limit",
         "_paused",
-        "_queue",
-        "_size",
         "_stall",
         "_wire",
         "_write",
@@ -53,8 +52,7 @@ class Connection:
         self._wire = wire
         self._write = wire.write
         self._limit = limit_bytes
-        self._queue: deque[Frame] | None = None
-        self._size = 0
+        self._backlog: Backlog | None = None
         self._flowing = True
         self._paused = False
         self._gone = False
@@ -92,13 +90,8 @@ class Connection:
         """Write a frame that must not be lost; a client for which there is no room left is closed."""
         if self._flowing:
             self._write(frame.wire)
-        elif self.closing is None and not self._gone:
-            if self._size + len(frame.wire) > self._limit:
-                self._drop_ephemeral()
-                if self._size + len(frame.wire) > self._limit:
-                    self.close(Close.SLOW_CONSUMER)
-                    return
-            self._append(frame)
+        elif self.closing is None and not self._gone and not self._waiting().add(frame):
+            self.close(Close.SLOW_CONSUMER)
 
     def close(self, close: Close) -> None:
         """Close the socket after what is queued, or at once where the client is too slow to be sent that."""
@@ -107,7 +100,7 @@ class Connection:
         self.closing = close
         self._flowing = False
         metrics.closes.labels(close.reason).inc()
-        queue = self._take_queue()
+        queue = self._take_backlog()
         if queue and close is not Close.SLOW_CONSUMER:
             self._write(b"".join([frame.wire for frame in queue]))
         self._wire.close(*close.value)
@@ -126,7 +119,7 @@ class Connection:
         self._end_stall()
         if self.closing is None and not self._gone:
             self._flowing = True
-            if queue := self._take_queue():
+            if queue := self._take_backlog():
                 metrics.coalesced_writes.inc()
                 self._write(b"".join([frame.wire for frame in queue]))
 
@@ -135,35 +128,22 @@ class Connection:
         self._gone = True
         self._flowing = False
         self._end_stall()
-        self._take_queue()
+        self._backlog = None
 
     def _offer(self, frame: Frame) -> None:
         if self._flowing:
             self._write(frame.wire)
-        elif self._size + len(frame.wire) > self._limit // 2:
-            metrics.dropped_ephemeral.inc()
         elif self.closing is None and not self._gone:
-            self._append(frame)
+            self._waiting().offer(frame)
 
-    def _append(self, frame: Frame) -> None:
-        if self._queue is None:
-            self._queue = deque()
-        self._queue.append(frame)
-        self._size += len(frame.wire)
+    def _waiting(self) -> Backlog:
+        if self._backlog is None:
+            self._backlog = Backlog(self._limit)
+        return self._backlog
 
-    def _take_queue(self) -> Iterable[Frame]:
-        queue, self._queue, self._size = self._queue or (), None, 0
-        return queue
-
-    def _drop_ephemeral(self) -> None:
-        queue = self._take_queue()
-        dropped = 0
-        for frame in queue:
-            if frame.ephemeral:
-                dropped += 1
-            else:
-                self._append(frame)
-        metrics.dropped_ephemeral.inc(dropped)
+    def _take_backlog(self) -> Iterable[Frame]:
+        backlog, self._backlog = self._backlog, None
+        return () if backlog is None else backlog.take()
 
     def _end_stall(self) -> None:
         if self._stall is not None:

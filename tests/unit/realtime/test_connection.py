@@ -134,10 +134,10 @@ async def test_what_is_queued_never_exceeds_its_limit(wire: FakeWire, connection
     largest = 0
     for seq in range(1, 1000):
         connection.deliver(batch(event(seq, size=seq % 60), ephemeral("y" * (seq % 50))))
-        largest = max(largest, connection._size)
+        largest = max(largest, 0 if connection._backlog is None else connection._backlog.size)
     assert connection.closing is Close.SLOW_CONSUMER
     assert KIB // 2 < largest <= KIB
-    assert (connection._size, connection._queue) == (0, None)
+    assert connection._backlog is None
 
 
 async def test_what_brings_a_client_up_to_date_is_not_held_against_its_limit(
