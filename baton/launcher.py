@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from baton.server import Server, ServerError
 from baton.servers import Postgres, Valkey
 from baton.supervisor import Supervisor
 from services.kit.migrate import migrate
+from services.kit.redis_url import addresses, broker_beside
 
 DEFAULT_PORT = 8000
 EXIT_DIED = 1
@@ -64,6 +65,7 @@ def up(options: Options) -> int:
 
 
 def _up(options: Options, printer: Printer, stack: ExitStack) -> int:
+    _check_addresses(os.environ)
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
@@ -109,6 +111,18 @@ def _up(options: Options, printer: Printer, stack: ExitStack) -> int:
     # From here on signals are the supervisor's; and while the servers stop, nothing may interrupt them.
     stack.callback(_ignore_signals)
     return asyncio.run(Supervisor(commands(plan, os.environ), servers, printer, announce).run())
+
+
+def _check_addresses(surroundings: Mapping[str, str]) -> None:
+    """Before anything is started: whether everybody would find Valkey, and a broker."""
+    name = "REDIS_URL"
+    try:
+        if redis_url := surroundings.get(name):
+            addresses(redis_url)
+            name = "CELERY_BROKER_URL"
+            _ = surroundings.get(name) or broker_beside(redis_url)
+    except ValueError as error:
+        raise CannotStartError(f"{name} {error}") from error
 
 
 def _start(server: Server, folder: Path, printer: Printer, stack: ExitStack) -> None:

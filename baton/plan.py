@@ -4,11 +4,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from baton.ping import node_name
 from baton.processes import Command
 from baton.secrets_file import LocalSecrets, public_key_of
+from services.kit.redis_url import broker_beside
 
 ROOT = Path(__file__).resolve().parent.parent
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 (what people give, not a default)
@@ -39,7 +39,10 @@ class Plan:
 
 
 def commands(plan: Plan, surroundings: Mapping[str, str]) -> list[Command]:
-    """The five processes. What is set in `surroundings` (our own environment) goes before what we would choose."""
+    """The five processes. What is set in `surroundings` (our own environment) goes before what we would choose.
+
+    Raises ValueError where no broker is set and none can be chosen.
+    """
     common = _common(plan, surroundings)
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app"]
     worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--hostname", "baton@%h"]
@@ -70,7 +73,7 @@ def _service(name: str, plan: Plan, port: int, environment: Mapping[str, str]) -
 def _common(plan: Plan, surroundings: Mapping[str, str]) -> dict[str, str]:
     private_key = surroundings.get("BATON_TOKEN_PRIVATE_KEY") or plan.secrets.private_key
     chosen = {
-        "CELERY_BROKER_URL": urlunsplit(urlsplit(plan.redis_url)._replace(path="/1")),
+        "CELERY_BROKER_URL": surroundings.get("CELERY_BROKER_URL") or broker_beside(plan.redis_url),
         "BATON_POINTS_URL": f"http://{{host}}:{plan.points_port}",
         "BATON_PUZZLE_URL": f"http://{{host}}:{plan.puzzle_port}",
         "BATON_CORS_ORIGINS": "*",

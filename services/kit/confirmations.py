@@ -5,14 +5,13 @@ A confirmation that is lost costs a duplicate, which is confirmed again; so they
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.events import decode_confirmation
 from contracts.ids import EventId
 from services.kit.database import Database
 from services.kit.outbox import Outbox
-from services.kit.redis_client import BLOCK_MS
+from services.kit.redis_client import BLOCK_MS, ValkeyClient
 from services.kit.streams import create_group, flatten
 
 log = structlog.get_logger()
@@ -23,7 +22,9 @@ BATCH = 1_000
 class Confirmations:
     """One of the readers of an outbox's confirmations. Each is heard by one of the group."""
 
-    def __init__(self, redis: Redis, database: Database, outbox: Outbox, *, stream: str, group: str, name: str) -> None:
+    def __init__(
+        self, redis: ValkeyClient, database: Database, outbox: Outbox, *, stream: str, group: str, name: str
+    ) -> None:
         self._redis = redis
         self._database = database
         self._outbox = outbox

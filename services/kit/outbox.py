@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 
@@ -19,6 +18,7 @@ from contracts.events import Event, encode
 from services.kit import metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
+from services.kit.redis_client import ValkeyClient
 
 log = structlog.get_logger()
 
@@ -115,7 +115,7 @@ class Relay:
     What it cannot send, or never gets to because the process dies, the sweeper sends again.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: ValkeyClient) -> None:
         self._redis = redis
         self._waiting: deque[Outgoing] = deque(maxlen=WAITING_LIMIT)
         self._awake = asyncio.Event()

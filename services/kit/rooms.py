@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from contracts.channels import WATCHED_ROOMS, room_channel, room_key, room_log
 from contracts.ids import RoomSeq, SessionId
 from services.kit.clock import local_ms
+from services.kit.redis_client import ValkeyClient, publish_command
 
 SCRIPT = Path(__file__).with_name("publish_to_room.lua").read_text()
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -50,19 +50,19 @@ class RoomBehindError(Exception):
 class Rooms:
     """The rooms in Valkey, as their writer sees them."""
 
-    def __init__(self, redis: Redis, *, sharded: bool = False) -> None:
+    def __init__(self, redis: ValkeyClient) -> None:
         self._redis = redis
-        self._publish = "SPUBLISH" if sharded else "PUBLISH"
+        self._publish = publish_command(redis)
 
     async def tell(self, publications: Sequence[Publication]) -> list[RoomBehindError]:
         """Tell many rooms in one round trip. Returns which of them are behind; the others have it all.
 
         Doubled and late calls change nothing. Raises RedisError when Valkey does not take it.
         """
-        results = await self._call(publications)
+        results = await self._call("EVALSHA", SHA, publications)
         if any(isinstance(result, NoScriptError) for result in results):
-            await self._redis.script_load(SCRIPT)
-            results = await self._call(publications)
+            # A script that is brought along stays there, on whichever servers lacked it.
+            results = await self._call("EVAL", SCRIPT, publications)
         behind = []
         for publication, result in zip(publications, results, strict=True):
             if isinstance(result, Exception):
@@ -71,12 +71,13 @@ class Rooms:
                 behind.append(RoomBehindError(publication.session_id, RoomSeq(-1 - int(result))))
         return behind
 
-    async def _call(self, publications: Sequence[Publication]) -> list[int | Exception]:
+    async def _call(self, command: str, script: str, publications: Sequence[Publication]) -> list[int | Exception]:
         pipeline = self._redis.pipeline(transaction=False)
         for publication in publications:
             session_id = publication.session_id
-            pipeline.evalsha(
-                SHA,
+            pipeline.execute_command(
+                command,
+                script,
                 3,
                 room_key(session_id),
                 room_log(session_id),

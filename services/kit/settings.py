@@ -2,11 +2,12 @@
 
 import sys
 from typing import Literal, Self, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kit.redis_url import addresses, broker_beside
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Verifier, public_key_of
 
 DEVELOPMENT_OPERATOR_KEY = "development-operator-key"
@@ -26,9 +27,8 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _redis_scheme(cls, url: str) -> str:
-        if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("must begin with redis://, rediss:// or unix://")
+    def _redis_address(cls, url: str) -> str:
+        addresses(url)
         return url
 
     @property
@@ -48,10 +48,18 @@ class BrokerSettings(Settings):
             raise ValueError("must begin with redis:// or rediss://: Celery's broker is one server, never a cluster")
         return url
 
+    @model_validator(mode="after")
+    def _has_a_broker(self) -> Self:
+        try:
+            _ = self.broker
+        except ValueError as error:
+            raise ValueError(f"CELERY_BROKER_URL: {error}") from error
+        return self
+
     @property
     def broker(self) -> str:
         """The broker's address: database 1 beside the rest, unless it has an address of its own."""
-        return self.broker_url or urlunsplit(urlsplit(self.redis_url)._replace(path="/1"))
+        return self.broker_url or broker_beside(self.redis_url)
 
 
 class DatabaseSettings(Settings):

@@ -8,13 +8,12 @@ from typing import Any
 
 import msgspec
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.events import Confirmation, encode
 from contracts.ids import EventId, SessionId
 from services.kit import metrics
-from services.kit.redis_client import BLOCK_MS
+from services.kit.redis_client import BLOCK_MS, ValkeyClient
 
 log = structlog.get_logger()
 
@@ -59,7 +58,7 @@ class Entry:
         return str(self.head.event_id or self.id.decode())
 
 
-async def create_group(redis: Redis, stream: str, group: str) -> None:
+async def create_group(redis: ValkeyClient, stream: str, group: str) -> None:
     """Make the group if it is not there. From id 0, so that what was added before is not skipped."""
     try:
         await redis.xgroup_create(stream, group, id="0", mkstream=True)
@@ -79,7 +78,7 @@ class Consumer:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: ValkeyClient,
         *,
         stream: str,
         group: str,

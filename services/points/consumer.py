@@ -1,7 +1,5 @@
 """⑤ What points listens to: the puzzle service's events, its confirmations, and gateways that miss a room."""
 
-from redis.asyncio import Redis
-
 from contracts.channels import (
     POINTS_CONFIRMATIONS,
     POINTS_GROUP,
@@ -13,6 +11,7 @@ from contracts.events import decode_puzzle_event, decode_rebuild_room
 from services.kit.confirmations import Confirmations
 from services.kit.database import Database, Transaction
 from services.kit.dead_letters import give_up_or_retry
+from services.kit.redis_client import ValkeyClient
 from services.kit.streams import Consumer, Outcome
 from services.points.repository.outbox import dead_letters, outbox
 from services.points.service import answers
@@ -22,7 +21,7 @@ from services.points.service.announcing import Announcer
 class Consumers:
     """The consumers of one process. `name` is the same each time the process is started in its place."""
 
-    def __init__(self, database: Database, redis: Redis, announcer: Announcer, name: str) -> None:
+    def __init__(self, database: Database, redis: ValkeyClient, announcer: Announcer, name: str) -> None:
         self._database = database
         self._announcer = announcer
         self.events = Consumer(

@@ -3,12 +3,11 @@
 import functools
 import socket
 
-from redis.asyncio import Redis
-
 from contracts.channels import POINTS_CONFIRMATIONS, POINTS_EVENTS, PUZZLE_CONFIRMATIONS, PUZZLE_GROUP
 from contracts.events import decode_points_event
 from services.kit.confirmations import Confirmations
 from services.kit.database import Database
+from services.kit.redis_client import ValkeyClient
 from services.kit.streams import Consumer, Outcome
 from services.puzzle.service.dealing import outbox
 from services.puzzle.service.failures import event_failed
@@ -21,7 +20,7 @@ def consumer_name(port: int) -> str:
     return f"{socket.gethostname()}-{port}"
 
 
-def events_consumer(redis: Redis, database: Database, types: Registry, name: str) -> Consumer:
+def events_consumer(redis: ValkeyClient, database: Database, types: Registry, name: str) -> Consumer:
     """Keeps the roster."""
 
     async def apply(payload: bytes) -> Outcome:
@@ -40,6 +39,6 @@ def events_consumer(redis: Redis, database: Database, types: Registry, name: str
     )
 
 
-def confirmations(redis: Redis, database: Database, name: str) -> Confirmations:
+def confirmations(redis: ValkeyClient, database: Database, name: str) -> Confirmations:
     """Empties the outbox of what has taken effect in points."""
     return Confirmations(redis, database, outbox, stream=PUZZLE_CONFIRMATIONS, group=PUZZLE_GROUP, name=name)

@@ -1,21 +1,28 @@
 """Reading a room from Valkey, and having points tell it again where Valkey has lost it or fallen behind."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
 from contracts.events import RebuildRoom, encode
 from contracts.ids import RoomSeq, SessionId
 from services.kit import metrics
+from services.kit.redis_client import ValkeyClient
 from services.kit.supervise import stop
 from services.realtime.reading import Position, Reading
 
 REBUILD_TIMEOUT_S = 2.0
 REBUILD_POLL_S = 0.05
+READ = """
+local room = {redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'state')}
+if ARGV[1] then
+  room[2] = redis.call('XRANGE', KEYS[2], ARGV[1], '+')
+end
+return room
+"""
 READS_AT_ONCE = 32
 """Fewer than the connections of the pool, which refuses what is more instead of letting it wait."""
 
@@ -31,7 +38,7 @@ class UnknownSessionError(Exception):
 class RoomReader:
     """The rooms in Valkey, as the gateway sees them."""
 
-    def __init__(self, redis: Redis, rebuild_timeout_s: float = REBUILD_TIMEOUT_S) -> None:
+    def __init__(self, redis: ValkeyClient, rebuild_timeout_s: float = REBUILD_TIMEOUT_S) -> None:
         self._redis = redis
         self._rebuild_timeout_s = rebuild_timeout_s
         self._rebuilds: dict[SessionId, asyncio.Task[bool]] = {}
@@ -62,16 +69,17 @@ class RoomReader:
         and RoomUnavailableError.
         """
         reading = await self._read(session_id, after)
-        # Twice, since a rebuild that others asked for may have begun before what is looked for was there.
+        handled = True
+        # Twice, since a rebuild that others asked for may have begun before what is looked for was there, and since
+        # Valkey may lose a room again between rebuild and reading.
         for _ in range(2):
             if reading is not None and all(map(reading.reaches, floors)):
                 return reading
-            handled = await self._rebuild(session_id)
-            reading = await self._read(session_id, after)
-            if reading is None and handled:
-                raise UnknownSessionError
-            if not handled:
-                break
+            if handled:
+                handled = await self._rebuild(session_id)
+                reading = await self._read(session_id, after)
+        if reading is None and handled:
+            raise UnknownSessionError
         if reading is None or not all(map(reading.reaches, floors)):
             raise RoomUnavailableError("the room was not rebuilt in time")
         return reading
@@ -89,7 +97,7 @@ class RoomReader:
         pipeline = self._redis.pipeline(transaction=False)
         for session_id in session_ids:
             pipeline.hmget(room_key(session_id), "epoch", "seq")
-        return [_position(*found) for found in await self._execute(pipeline)]
+        return [_position(*found) for found in await self._ask_valkey(pipeline.execute)]
 
     async def close(self) -> None:
         """Stop reading, and waiting for rebuilds."""
@@ -97,24 +105,22 @@ class RoomReader:
 
     async def _read(self, session_id: SessionId, after: RoomSeq | None) -> Reading | None:
         metrics.room_reads.inc()
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.hmget(room_key(session_id), "epoch", "seq", "state")
-        if after is not None:
-            pipeline.xrange(room_log(session_id), min=f"{after + 1}-0", max="+")
-        (epoch, seq, state), *logs = await self._execute(pipeline)
+        # A script and not a transaction: it is one step on a cluster too.
+        since = [] if after is None else [f"{after + 1}-0"]
+        keys = room_key(session_id), room_log(session_id)
+        (epoch, seq, state), *logs = await self._ask_valkey(lambda: self._redis.eval(READ, len(keys), *keys, *since))
         position = _position(epoch, seq)
         if position is None or state is None:
             return None
-        log = [(_seq(entry_id), fields[b"e"]) for entry_id, fields in logs[0]] if logs else None
+        log = [(_seq(entry_id), body) for entry_id, (_, body) in logs[0]] if logs else None
         return Reading(position, state, log)
 
-    async def _execute(self, pipeline: Any) -> list[Any]:
+    async def _ask_valkey(self, question: Callable[[], Awaitable[Any]]) -> Any:
         async with self._turns:
             try:
-                results: list[Any] = await pipeline.execute()
+                return await question()
             except (RedisError, OSError) as error:
                 raise RoomUnavailableError(f"Valkey: {error}") from error
-            return results
 
     async def _rebuild(self, session_id: SessionId) -> bool:
         """Ask points for the room, once for all who wait for it. Returns whether points has handled the request."""
@@ -131,9 +137,9 @@ class RoomReader:
 
     async def _ask(self, session_id: SessionId) -> bool:
         request = encode(RebuildRoom(session_id=session_id))
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.xadd(ROOM_REQUESTS, {"e": request}, maxlen=100_000, approximate=True)
-        [request_id] = await self._execute(pipeline)
+        request_id: bytes = await self._ask_valkey(
+            lambda: self._redis.xadd(ROOM_REQUESTS, {"e": request}, maxlen=100_000, approximate=True)
+        )
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._rebuild_timeout_s
         while not await self._is_handled(request_id):
@@ -144,11 +150,12 @@ class RoomReader:
 
     async def _is_handled(self, request_id: bytes) -> bool:
         """Whether points' consumer group was given the request and has acknowledged it."""
-        pipeline = self._redis.pipeline(transaction=True)
+        pipeline = self._redis.pipeline(transaction=False)
         pipeline.xinfo_groups(ROOM_REQUESTS)
+        # Asked after that: what was delivered is pending until it is acknowledged.
         pipeline.xpending_range(ROOM_REQUESTS, POINTS_GROUP, request_id, request_id, 1)
         try:
-            groups, pending = await self._execute(pipeline)
+            groups, pending = await self._ask_valkey(pipeline.execute)
         except RoomUnavailableError as error:
             if isinstance(error.__cause__, ResponseError):
                 return False  # no such stream or group, because Valkey was emptied or points has not started yet

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from contracts.channels import room_channel, room_presence
 from contracts.ids import PlayerId, SessionId
 from services.kit import metrics
+from services.kit.redis_client import ValkeyClient, publish_command
 from services.kit.tokens import Role
 
 SCRIPT = Path(__file__).with_name("presence.lua").read_text()
@@ -44,9 +44,9 @@ class Register:
     more counts for another `grace_s`, unless the same person has opened one in its place, at whatever gateway.
     """
 
-    def __init__(self, redis: Redis, gateway: str, *, ttl_s: float, grace_s: float, sharded: bool = False) -> None:
+    def __init__(self, redis: ValkeyClient, gateway: str, *, ttl_s: float, grace_s: float) -> None:
         self._redis = redis
-        self._head = (gateway, round(ttl_s * 1000), round(grace_s * 1000), "SPUBLISH" if sharded else "PUBLISH")
+        self._head = (gateway, round(ttl_s * 1000), round(grace_s * 1000), publish_command(redis))
 
     async def report(self, reports: Sequence[Report]) -> list[float | Exception | None]:
         """Report on many rooms in one round trip; rooms whose list has changed are told it.
@@ -54,18 +54,18 @@ class Register:
         Returns for each after how many seconds it needs a report again so that somebody's end is noticed, None if
         nobody's is foreseen, or why that room could not be reported. Raises RedisError or OSError when none could.
         """
-        results = await self._call(reports)
+        results = await self._call("EVALSHA", SHA, reports)
         if any(isinstance(result, NoScriptError) for result in results):
-            await self._redis.script_load(SCRIPT)
-            results = await self._call(reports)
+            results = await self._call("EVAL", SCRIPT, reports)
         metrics.presence_reports.inc(len(reports))
         return [result if isinstance(result, Exception) else result / 1000 or None for result in results]
 
-    async def _call(self, reports: Sequence[Report]) -> list[int | Exception]:
+    async def _call(self, command: str, script: str, reports: Sequence[Report]) -> list[int | Exception]:
         pipeline = self._redis.pipeline(transaction=False)
         for session_id, people, more, tell in reports:
             named = [word for (role, subject), count in people for word in (f"{role}:{subject}", count)]
             key, channel = room_presence(session_id), room_channel(session_id)
-            pipeline.evalsha(SHA, 2, key, channel, *self._head, "1" if tell else "0", NAMED, more, *named)
+            tail = "1" if tell else "0", NAMED, more, *named
+            pipeline.execute_command(command, script, 2, key, channel, *self._head, *tail)
         results: list[int | Exception] = await pipeline.execute(raise_on_error=False)
         return results

@@ -3,11 +3,10 @@
 import asyncio
 from typing import Final
 
-from redis.asyncio import Redis
-
 from contracts.channels import WATCHED_ROOMS, room_channel
 from contracts.ids import RoomSeq
 from services.kit.clock import local_ms
+from services.kit.redis_client import ValkeyClient
 from services.kit.supervise import wait
 from services.realtime.hub import Hub
 from services.realtime.listener import Subscriptions
@@ -34,7 +33,7 @@ class Upkeep:
     """Three tasks to be kept running. Each raises when Valkey does not answer, and may just be started again."""
 
     def __init__(
-        self, redis: Redis, hub: Hub, reader: RoomReader, repairs: Repairs, subscriptions: Subscriptions
+        self, redis: ValkeyClient, hub: Hub, reader: RoomReader, repairs: Repairs, subscriptions: Subscriptions
     ) -> None:
         self._redis = redis
         self._hub = hub

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from uuid import uuid4
 
-from redis.asyncio import Redis
-
 from contracts.frames import encode_event
 from contracts.ids import PlayerId, PuzzleId, RoomSeq, SessionId, TeamId
 from contracts.puzzles import PuzzleView
 from contracts.rooms import Player, PlayerReady, PointsAwarded, State, Status, encode
 from contracts.rules import Rules
 from services.kit.clock import local_ms
-from services.kit.redis_client import connect
+from services.kit.redis_client import ValkeyClient, connect
 from services.kit.rooms import Publication, Rooms
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Role, Signer
 
@@ -91,7 +89,7 @@ def prepare(redis_url: str, rooms: Sequence[BenchRoom]) -> None:
     asyncio.run(_prepare(connect(redis_url), rooms))
 
 
-async def _prepare(redis: Redis, rooms: Sequence[BenchRoom]) -> None:
+async def _prepare(redis: ValkeyClient, rooms: Sequence[BenchRoom]) -> None:
     teller = Rooms(redis)
     for start in range(0, len(rooms), ROOMS_A_CALL):
         behind = await teller.tell(

@@ -31,7 +31,7 @@ def on_server(request: pytest.FixtureRequest) -> Callable[..., Any]:
     fake = fakeredis.FakeServer()
 
     async def run(scenario: Callable[[Redis], Awaitable[Any]]) -> Any:
-        redis: Redis = fakeredis.FakeAsyncRedis(server=fake) if url is None else connect(url)
+        redis: Any = fakeredis.FakeAsyncRedis(server=fake) if url is None else connect(url)
         try:
             await redis.flushall()
             return await scenario(redis)

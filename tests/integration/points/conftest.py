@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
-from redis.asyncio import Redis
 
 from services.kit.database import Database
-from services.kit.redis_client import connect
+from services.kit.redis_client import ValkeyClient, connect
 from services.points.settings import PointsSettings
 from tests.points_game import Rows, running
 
@@ -38,7 +37,7 @@ async def database(clean: None, database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def redis(clean: None, redis_url: str) -> AsyncIterator[Redis]:
+async def redis(clean: None, redis_url: str) -> AsyncIterator[ValkeyClient]:
     client = connect(redis_url)
     yield client
     await client.aclose()

@@ -27,7 +27,7 @@ from contracts.events import (
 from contracts.ids import EventId
 from services.kit.database import Database
 from services.kit.outbox import Relay
-from services.kit.redis_client import connect
+from services.kit.redis_client import ValkeyClient, connect
 from services.puzzle.service import upkeep
 from services.puzzle.service.failures import retry_dead_letters
 from tests.puzzle_game import TYPES, Game, Rows, answer, begin, right_answer
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(redis_url: str) -> AsyncIterator[ValkeyClient]:
     client = connect(redis_url)
     yield client
     await client.aclose()

@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from redis.asyncio import Redis
 
-from services.kit.redis_client import connect
+from services.kit.redis_client import ValkeyClient, connect
 from services.realtime.main import create_app, server_options
 from services.realtime.settings import RealtimeSettings
 from tests.integration.realtime.points import Points
@@ -75,7 +75,7 @@ def new_gateway(redis_url: str) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
+async def redis(redis_url: str) -> AsyncIterator[ValkeyClient]:
     client = connect(redis_url)
     yield client
     await client.aclose()

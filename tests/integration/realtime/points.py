@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from redis.asyncio import Redis
-
 from contracts import replay, rooms
 from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
 from contracts.events import decode_rebuild_room
@@ -15,6 +13,7 @@ from contracts.ids import PlayerId, PuzzleId, RoomSeq, SessionId, TeamId
 from contracts.puzzles import PuzzleView
 from contracts.rooms import Fact, Player, PuzzleAssigned, SessionCreated, State, Status
 from contracts.rules import Rules
+from services.kit.redis_client import ValkeyClient
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import Consumer, Outcome
 from services.kit.supervise import Supervisor
@@ -64,7 +63,7 @@ class Session:
 class Points:
     """The sessions, and their rooms in Valkey."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: ValkeyClient) -> None:
         self.redis = redis
         self.rooms = Rooms(redis)
         self.sessions: dict[SessionId, Session] = {}

@@ -275,6 +275,7 @@ def test_without_grace_the_list_is_the_sum_of_what_the_gateways_said_last(
 
 async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Person]]]) -> None:
     redis = connect(redis_url)
+    assert isinstance(redis, Redis)
     try:
         async with redis.pubsub() as pubsub:
             room = Room(redis, pubsub)

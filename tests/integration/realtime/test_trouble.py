@@ -152,8 +152,9 @@ async def test_a_connection_that_went_silent_is_replaced(redis: Redis, redis_url
     connected = asyncio.Semaphore(0)
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     async with wire.laid(), asyncio.timeout(PATIENCE_S), Supervisor() as supervisor:
-        url = f"redis://127.0.0.1:{wire.port}/0"
-        listener = Listener(Behind(redis, connect(url)), connected.release, probe_every_s=0.1, deaf_after_s=1.5)
+        wired = connect(f"redis://127.0.0.1:{wire.port}/0")
+        assert isinstance(wired, Redis)
+        listener = Listener(Behind(redis, wired), connected.release, probe_every_s=0.1, deaf_after_s=1.5)
         with pytest.raises(NotListeningError):
             await listener.check()
         supervisor.start("listener", listener.run)

@@ -73,6 +73,15 @@ def test_celery_has_a_database_of_its_own_in_the_same_valkey(plan: Plan) -> None
     assert {c.environment["CELERY_BROKER_URL"] for c in commands(plan, {})} == {"redis://127.0.0.1:2/1"}
 
 
+def test_a_cluster_is_no_broker(plan: Plan) -> None:
+    on_cluster = replace(plan, redis_url="redis+cluster://127.0.0.1:2")
+    with pytest.raises(ValueError, match="Celery's broker is one server"):
+        commands(on_cluster, {})
+    own = by_name(on_cluster, {"CELERY_BROKER_URL": "redis://127.0.0.1:3/0"})
+    assert {c.environment["CELERY_BROKER_URL"] for c in own.values()} == {"redis://127.0.0.1:3/0"}
+    assert {c.environment["REDIS_URL"] for c in own.values()} == {"redis+cluster://127.0.0.1:2"}
+
+
 def test_clients_are_told_public_addresses_with_the_host_left_open(plan: Plan) -> None:
     environment = by_name(plan)["realtime"].environment
     assert environment["BATON_POINTS_URL"] == "http://{host}:8001"

@@ -48,6 +48,12 @@ def test_every_process_runs_without_any_setting(settings: type[Settings]) -> Non
     [
         ("BATON_ENV", "staging"),
         ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://127.0.0.1:valkey"),
+        ("REDIS_URL", "redis+cluster://"),
+        ("REDIS_URL", "redis+cluster://one:6379,:6380"),
+        ("REDIS_URL", "redis+cluster://one:6379,two:700000"),
+        ("REDIS_URL", "redis+cluster://one:6379/1"),
+        ("REDIS_URL", "unix+cluster:///run/valkey.sock"),
         ("DATABASE_URL", "mysql://127.0.0.1/baton"),
         ("CELERY_BROKER_URL", "redis+cluster://127.0.0.1"),
         ("BATON_PORT", "70000"),
@@ -120,6 +126,18 @@ def test_the_broker_is_database_1_beside_the_rest(monkeypatch: pytest.MonkeyPatc
     assert load(WorkerSettings).broker == broker
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere:6379/0")
     assert load(WorkerSettings).broker == "redis://elsewhere:6379/0"
+
+
+@pytest.mark.parametrize("redis_url", ["redis+cluster://one:6379,two:6379", "unix:///run/valkey.sock"])
+def test_the_broker_needs_an_address_of_its_own_where_the_rest_is_not_one_server_with_a_port(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    for settings in (PointsSettings, WorkerSettings):
+        said = complaint(settings, capsys, monkeypatch, REDIS_URL=redis_url)
+        assert said.startswith("configuration: CELERY_BROKER_URL: must be set"), said
+    assert load(PuzzleSettings).redis_url == load(RealtimeSettings).redis_url == redis_url
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://broker:6379/0")
+    assert load(WorkerSettings).broker == "redis://broker:6379/0"
 
 
 def test_the_old_name_of_postgres_addresses_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
