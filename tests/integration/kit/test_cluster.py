@@ -1,0 +1,278 @@
+"""Baton on a real Valkey Cluster: streams, rooms and their readers, and what a failover in the middle of it costs."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import redis as synchronous
+from redis.asyncio import RedisCluster
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from baton.ports import any_free
+from baton.servers import Valkey
+from contracts.channels import PUZZLE_EVENTS, WATCHED_ROOMS, room_channel, room_key
+from contracts.ids import PlayerId, RoomSeq, SessionId
+from services.kit import outbox
+from services.kit.clock import local_ms
+from services.kit.redis_client import ValkeyClient, connect
+from services.kit.rooms import Publication, Rooms
+from services.kit.streams import flatten
+from services.kit.supervise import Supervisor
+from services.kit.tokens import Role
+from services.points.main import application as points_application
+from services.points.service import settling
+from services.points.service import upkeep as points_upkeep
+from services.points.settings import PointsSettings
+from services.puzzle.main import create_app as puzzle_application
+from services.puzzle.service import upkeep as puzzle_upkeep
+from services.puzzle.settings import PuzzleSettings
+from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
+from services.realtime.register import Person, Register, Report
+from tests import points_game, puzzle_game
+from tests.integration.realtime.points import Points
+from tests.points_game import bearer, until
+from tests.valkey_cluster import ValkeyCluster
+from worker.runtime import Resources
+from worker.settings import WorkerSettings
+
+pytestmark = pytest.mark.anyio
+
+MANY = 60
+"""Sessions, so that each of the three masters has some."""
+
+
+@pytest.fixture(scope="module")
+def whole_cluster(server_folder: Path) -> Iterator[ValkeyCluster]:
+    with ValkeyCluster(server_folder / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(whole_cluster: ValkeyCluster) -> ValkeyCluster:
+    """The module's cluster, complete and empty."""
+    whole_cluster.mend()
+    whole_cluster.flush()
+    return whole_cluster
+
+
+@pytest.fixture
+async def redis(cluster: ValkeyCluster) -> AsyncIterator[ValkeyClient]:
+    client = connect(cluster.url)
+    yield client
+    await client.aclose()
+
+
+def span(session_id: SessionId, first: int, last: int) -> Publication:
+    frames = [f"{session_id} {seq}".encode() for seq in range(first, last + 1)]
+    return Publication(session_id, "epoch", RoomSeq(first), f"state {last}".encode(), frames)
+
+
+async def test_rooms_on_all_servers_are_told_and_read_in_one_call(cluster: ValkeyCluster, redis: ValkeyClient) -> None:
+    sessions = [SessionId(uuid4()) for _ in range(MANY)]
+    assert len({cluster.master_of(room_key(session_id)) for session_id in sessions}) == 3
+    rooms, reader = Rooms(redis), RoomReader(redis)
+    assert await rooms.tell([span(session_id, 1, 2) for session_id in sessions]) == []
+    cluster.master_of(room_key(sessions[0])).ask("SCRIPT FLUSH")  # one of the servers knows the script no more
+    behind = await rooms.tell([span(session_id, 3 + number % 2, 4) for number, session_id in enumerate(sessions)])
+    assert [(room.session_id, room.known) for room in behind] == [(session_id, 2) for session_id in sessions[1::2]]
+    assert [found and found.seq for found in await reader.positions(sessions)] == [4, 2] * (MANY // 2)
+    assert await reader.positions([SessionId(uuid4())]) == [None]
+    readings = await asyncio.gather(*(reader.read(session_id, after=RoomSeq(1)) for session_id in sessions[::2]))
+    for session_id, reading in zip(sessions[::2], readings, strict=True):
+        assert reading.state == b"state 4"
+        assert reading.since(RoomSeq(1)) == [(seq, f"{session_id} {seq}".encode()) for seq in (2, 3, 4)]
+
+
+async def test_a_room_is_heard_on_its_own_server(cluster: ValkeyCluster, redis: ValkeyClient) -> None:
+    session_id = SessionId(uuid4())
+    owner = cluster.master_of(room_key(session_id))
+    with synchronous.Redis(port=owner.port, socket_timeout=5) as listener, listener.pubsub() as pubsub:
+        pubsub.ssubscribe(room_channel(session_id))
+        await Rooms(redis).say([(session_id, b"a tick"), (SessionId(uuid4()), b"elsewhere")])
+        await Rooms(redis).tell([span(session_id, 1, 1)])
+        heard = [pubsub.get_message(timeout=5) for _ in range(3)]
+    assert [message and message["data"] for message in heard] == [1, b"0 a tick", f"1 {session_id} 1".encode()]
+
+
+async def test_presence_is_kept_and_told_where_the_room_is(cluster: ValkeyCluster, redis: ValkeyClient) -> None:
+    sessions = [SessionId(uuid4()) for _ in range(MANY)]
+    ada = Person(Role.PLAYER, PlayerId(uuid4()))
+    owner = cluster.master_of(room_key(sessions[0]))
+    with synchronous.Redis(port=owner.port, socket_timeout=5) as listener, listener.pubsub() as pubsub:
+        pubsub.ssubscribe(room_channel(sessions[0]))
+        reports = [Report(session_id, [(ada, 1)]) for session_id in sessions]
+        results = await Register(redis, "a gateway", ttl_s=60, grace_s=60).report(reports)
+        heard = [pubsub.get_message(timeout=5) for _ in range(2)]
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert heard[1] is not None
+    assert str(ada.subject).encode() in heard[1]["data"]
+
+
+async def test_rooms_are_rebuilt_on_request(redis: ValkeyClient) -> None:
+    points, reader = Points(redis), RoomReader(redis)
+    async with points.answering():
+        session = await points.open(events=3)
+        await redis.delete(room_key(session.id))
+        reading = await reader.read(session.id, after=RoomSeq(0))
+        assert reading.log is not None
+        assert [seq for seq, _ in reading.log] == [1, 2, 3, 4]
+        assert points.rebuilt == [session.id]
+        with pytest.raises(UnknownSessionError):
+            await reader.read(SessionId(uuid4()))
+
+
+async def test_watched_rooms_are_known_everywhere(redis: ValkeyClient) -> None:
+    session_id = SessionId(uuid4())
+    await redis.zadd(WATCHED_ROOMS, {str(session_id): local_ms() + 5_000, str(uuid4()): local_ms() - 5_000})
+    assert await Rooms(redis).watched() == [session_id]
+
+
+async def test_a_cluster_that_is_away_is_an_error_like_any_other() -> None:
+    redis = connect(f"redis+cluster://127.0.0.1:{any_free()},127.0.0.1:{any_free()}")
+    with pytest.raises(RedisError):
+        await redis.ping()
+    with pytest.raises(RedisError):
+        await Rooms(redis).tell([span(SessionId(uuid4()), 1, 1)])
+    with pytest.raises(RoomUnavailableError):
+        await RoomReader(redis).read(SessionId(uuid4()))
+    await redis.aclose()
+
+
+async def test_the_loss_of_one_server_does_not_stop_what_is_read_from_another(
+    cluster: ValkeyCluster, redis: ValkeyClient
+) -> None:
+    assert isinstance(redis, RedisCluster)
+    await redis.ping()
+    first_asked = redis.get_default_node()
+    stream = next(name for name in map(str, range(99)) if redis.get_node_from_key(name) != first_asked)
+    await redis.xgroup_create(stream, "group", id="0", mkstream=True)
+    next(node for node in cluster.nodes if node.port == first_asked.port).kill()
+    await redis.xadd(stream, {"e": "x"})
+    [(_, fields)] = flatten(await redis.xreadgroup("group", "name", {stream: ">"}, block=1_000))
+    assert fields == {b"e": b"x"}
+    assert await redis.ping()
+
+
+async def test_a_single_server_is_no_cluster(valkey: Valkey) -> None:
+    redis = connect(f"redis+cluster://127.0.0.1:{valkey.port}")
+    with pytest.raises(RedisError, match="Cluster mode is not enabled"):
+        await redis.ping()
+    await redis.aclose()
+
+
+class Baton:
+    """Both services and a worker before the cluster, in this process, with games that are played over HTTP."""
+
+    def __init__(self, url: str, points: httpx.AsyncClient, puzzle: httpx.AsyncClient, worker: Resources) -> None:
+        self.rows = points_game.Rows(url)
+        self._points = points
+        self._puzzle = puzzle
+        self._worker = worker
+        self.enough = asyncio.Event()
+        self.sessions: list[SessionId] = []
+        self.solved: list[str] = []
+        """The awards that are due: the ledger's key of each."""
+
+    async def work(self) -> None:
+        """The worker's rounds, for ever."""
+        while True:
+            try:
+                await settling.begin_due(self._worker.points)
+                await puzzle_upkeep.sweep(self._worker.puzzle)
+                await points_upkeep.sweep(self._worker.points)
+                await self._worker.announcer.sweep()
+            finally:
+                await self._worker.flush()
+            await asyncio.sleep(0.1)
+
+    async def play(self) -> None:
+        """A game in which both players solve one puzzle after the other, until it is enough."""
+        team = await points_game.Team.make(self._points, 2)
+        session_id = await team.open(countdown_ms=0, interval_ms=3_600_000, puzzle_types=puzzle_game.UNTIMED_TYPES)
+        await team.start(session_id)
+        self.sessions.append(session_id)
+        while not self.enough.is_set():
+            for player_id, token in zip(team.players, team.tokens, strict=True):
+                puzzle = await until(partial(self._open_puzzle, player_id))
+                await self._solve(session_id, puzzle, token)
+
+    async def _open_puzzle(self, player_id: PlayerId) -> dict[str, Any] | None:
+        query = text("SELECT * FROM puzzle.puzzles WHERE player_id = :player AND status = 'open'")
+        async with self._worker.puzzle.transaction() as transaction:
+            row = (await transaction.connection.execute(query, {"player": player_id})).mappings().one_or_none()
+            return None if row is None else dict(row)
+
+    async def _solve(self, session_id: SessionId, puzzle: dict[str, Any], token: str) -> None:
+        body = {"answer": puzzle_game.right_answer(puzzle)}
+        response = await self._puzzle.post(f"/puzzles/{puzzle['puzzle_id']}/answer", json=body, headers=bearer(token))
+        assert response.json()["verdict"] == "solved", response.text
+        self.solved.append(f"solve:{session_id}:{puzzle['puzzle_id']}")
+
+    async def is_settled(self) -> bool:
+        """Whether everything that one service had to tell the other has taken effect there, and was confirmed."""
+        return not self.rows.all("SELECT 1 FROM puzzle.outbox UNION ALL SELECT 1 FROM points.outbox")
+
+    async def has_solved(self, count: int) -> bool:
+        return len(self.solved) >= count
+
+
+@pytest.fixture
+async def baton(
+    cluster: ValkeyCluster, clean: None, database_url: str, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Baton]:
+    monkeypatch.setattr(outbox, "FIRST_RETRY_MS", 500)
+    common: dict[str, Any] = {"database_url": database_url, "redis_url": cluster.url, "pool_size": 8}
+    broker = valkey.url_of(1)
+    worker = Resources(WorkerSettings(**common, broker_url=broker))
+    points = points_application(PointsSettings(**common, broker_url=broker))
+    puzzle = puzzle_application(PuzzleSettings(**common))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(worker.close)
+        points_client = await stack.enter_async_context(points_game.running(points))
+        puzzle_client = await stack.enter_async_context(puzzle_game.running(puzzle))
+        baton = Baton(database_url, points_client, puzzle_client, worker)
+        supervisor = await stack.enter_async_context(Supervisor())
+        supervisor.start("worker", baton.work)
+        yield baton
+
+
+def every_master_is_relieved(cluster: ValkeyCluster) -> None:
+    for master in [node for node in cluster.nodes if node.is_master]:
+        cluster.fail_over(master)
+
+
+def a_master_is_killed(cluster: ValkeyCluster) -> None:
+    cluster.lose_master_of(PUZZLE_EVENTS)
+
+
+@pytest.mark.parametrize("trouble", [every_master_is_relieved, a_master_is_killed])
+async def test_a_failover_loses_nothing_and_pays_nothing_twice(
+    cluster: ValkeyCluster, redis: ValkeyClient, baton: Baton, trouble: Callable[[ValkeyCluster], None]
+) -> None:
+    async with asyncio.TaskGroup() as games:
+        for _ in range(6):
+            games.create_task(baton.play())
+        await until(lambda: baton.has_solved(50))
+        await asyncio.to_thread(trouble, cluster)
+        during = len(baton.solved)
+        await until(lambda: baton.has_solved(during + 50))
+        baton.enough.set()
+    await until(baton.is_settled)
+    paid = Counter(row["key"] for row in baton.rows.all("SELECT key FROM points.ledger WHERE key LIKE 'solve:%%'"))
+    assert paid == Counter(baton.solved)
+    reader = RoomReader(redis)
+    for session_id in baton.sessions:
+        frames = baton.rows.frames(session_id)
+        position = (await reader.read(session_id)).position
+        reading = await reader.read(session_id, after=RoomSeq(0), floors=[position._replace(seq=RoomSeq(len(frames)))])
+        assert reading.log is not None
+        assert [body for _, body in reading.log] == frames[-len(reading.log) :]
+        assert reading.position.seq == len(frames)
