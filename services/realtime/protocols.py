@@ -1,36 +1,27 @@
-"""How bytes of clients become requests and frames: uvicorn's protocols, with the limits that they leave open.
+"""How the bytes of a client become frames: uvicorn's WebSocket protocol, with the limits that it leaves open.
 
-uvicorn parses HTTP and makes the WebSocket handshake. From then on a socket is ours: nothing waits for it, frames go
-straight to its transport, and what a client does is bounded in time, bytes and number. These classes reach into uvicorn
-0.54, to whose minor version they are pinned; tests/integration/realtime/test_hostile.py guards an upgrade.
+uvicorn parses HTTP and makes the handshake. From then on a socket is ours: nothing waits for it, frames go straight to
+its transport, and what a client does is bounded in time, bytes and number. This class reaches into uvicorn 0.54, to
+whose minor version it is pinned; tests/integration/realtime/test_hostile.py guards an upgrade.
 """
 
 import asyncio
 from typing import Any, Final, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WebSocketFrame
 
 from services.kit import metrics
 from services.realtime.buckets import TokenBucket
+from services.realtime.http_protocol import LAST_WRITE_S, clients_log
 
 SOCKET_EXTENSION: Final = "baton.socket"
 """The ASGI extension by which an application gets hold of the socket itself."""
 
-REQUEST_TIMEOUT_S: Final = 5.0
-"""From the first byte, or the connection, to the end of a request. The gateway is sent nothing that takes longer."""
-HEAD_BYTES: Final = 16_384
-HEADER_BYTES: Final = 8_000
-HEADERS: Final = 100
-
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a client may take for what was written before a close, and for its own close."""
-LAST_WRITE_S: Final = 2.0
-"""How long what is left in the transport may take when there is nothing more to be said."""
 FRAGMENTS: Final = 32
 CONTROL_FRAMES_PER_S: Final = 10.0
-PONGS_BYTES: Final = 65_536
 
 
 class Visitor(Protocol):
@@ -49,84 +40,6 @@ class Visitor(Protocol):
         """The connection is gone; nothing is called after this."""
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """Requests within limits of time and size; 431 and 408 otherwise."""
-
-    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # None until the first request's head is complete
-    _deadline: asyncio.TimerHandle | None = None
-    _in_head = True
-    _head_bytes = 0
-    _refusal: tuple[int, bytes] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
-        self._start_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end_deadline()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
-            self._start_deadline()
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES and b"\r\n\r\n" not in data[: HEAD_BYTES + 4]:
-                self._refuse(431, b"Request Header Fields Too Large")
-                return
-        super().data_received(data)
-
-    def on_message_begin(self) -> None:
-        self._in_head = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) + len(value) > HEADER_BYTES or len(self.headers) >= HEADERS:
-            self._refusal = 431, b"Request Header Fields Too Large"
-            raise ValueError("too large a header")
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._head_bytes = 0
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._end_deadline()
-        super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        if self._refusal is not None:
-            self._refuse(*self._refusal)
-        else:
-            super().send_400_response(msg)
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self.loop.call_later(LAST_WRITE_S, self.transport.abort)
-
-    def _start_deadline(self) -> None:
-        self._deadline = self.loop.call_later(REQUEST_TIMEOUT_S, self._time_out)
-
-    def _end_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _time_out(self) -> None:
-        self._deadline = None
-        self._refuse(408, b"Request Timeout")
-
-    def _refuse(self, status: int, phrase: bytes) -> None:
-        if self.transport.is_closing():
-            return
-        metrics.refused_requests.labels(status).inc()
-        self._end_deadline()
-        self.transport.write(b"HTTP/1.1 %d %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n" % (status, phrase))
-        self.transport.close()
-        self.loop.call_later(LAST_WRITE_S, self.transport.abort)
-
-
 class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket that its application may take over once it has accepted it.
 
@@ -136,6 +49,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     _visitor: Visitor | None = None
     _control: TokenBucket | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = clients_log
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -148,6 +65,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._visitor = visitor
         # What was needed for the handshake is half of what an idle connection would hold.
         del self.scope, self.request, self.response
+        if self.disconnected:
+            self._part()
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -159,7 +78,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         try:
             await self.app(self.scope, self.receive, self.send)
         except Exception:
-            self.logger.exception("the application failed before it took the socket over")
+            if not self.disconnected:
+                self.logger.exception("the application failed before it took the socket over")
             self.send_500_response()
         if self._visitor is None:
             self._close_transport()
@@ -175,10 +95,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def send_receive_event_to_app(self) -> None:
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self._visitor is not None and not self.close_sent:
-            self._visitor.receive(data)
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "text" and not _is_utf8(data):
+            self._fail(1007, "invalid_utf8")
         elif self._visitor is None:
             self._fail(1008, "too_early")
+        else:
+            self._visitor.receive(data)
 
     def handle_cont(self, event: WebSocketFrame) -> None:
         if len(self.frames) >= FRAGMENTS:
@@ -187,24 +111,27 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def handle_ping(self) -> None:
-        if self._control is None:
-            self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_PER_S)
-        if self._control.take(self.loop.time()) and self.transport.get_write_buffer_size() < PONGS_BYTES:
+        if self._may_send_control_frame():
             super().handle_ping()
-        else:
-            self._fail(1008, "too_many_pings")
+
+    def handle_pong(self, event: WebSocketFrame) -> None:
+        if bytes(event.data) == self.pending_ping_payload or self._may_send_control_frame():
+            super().handle_pong(event)
 
     def handle_close(self, event: WebSocketFrame) -> None:
         super().handle_close(event)
+        self._part()
         self._abort_in(LAST_WRITE_S)
 
     def handle_parser_exception(self) -> None:
         super().handle_parser_exception()
+        self._part()
         self._abort_in(LAST_WRITE_S)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         metrics.closes.labels("no_pong").inc()
+        self._part()
         self._abort_in(LAST_WRITE_S)
 
     def close(self, code: int, reason: str) -> None:
@@ -222,6 +149,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.close(1012, "service_restart")
         else:
             super().shutdown()
+        self._part()
         self._abort_in(LAST_WRITE_S)
 
     def pause_writing(self) -> None:
@@ -236,9 +164,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._visitor is not None:
-            self._visitor.lost()
-            self._visitor = None
+        self._part()
+
+    def _may_send_control_frame(self) -> bool:
+        if self._control is None:
+            self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_PER_S)
+        if self._control.take(self.loop.time()):
+            return True
+        self._fail(1008, "too_many_control_frames")
+        return False
 
     def _fail(self, code: int, reason: str) -> None:
         """The client has broken a rule: say so, and wait for nothing."""
@@ -250,7 +184,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(code, reason)
             self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        self._part()
         self._close_transport()
+
+    def _part(self) -> None:
+        """Nothing may be written behind a close, so the visitor need not know what becomes of the connection."""
+        if self._visitor is not None:
+            visitor, self._visitor = self._visitor, None
+            visitor.lost()
 
     def _close_transport(self) -> None:
         self.transport.close()
@@ -258,3 +199,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _abort_in(self, delay_s: float) -> None:
         self.loop.call_later(delay_s, self.transport.abort)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
