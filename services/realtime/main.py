@@ -18,10 +18,11 @@ from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
 from services.realtime.drain import Drain, DrainingServer
 from services.realtime.entrance import Entrance
+from services.realtime.http_protocol import HttpProtocol
 from services.realtime.hub import Hub
 from services.realtime.limits import Limits
 from services.realtime.listener import Listener
-from services.realtime.protocols import HttpProtocol, SocketProtocol
+from services.realtime.protocols import SocketProtocol
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
 from services.realtime.routers import config, page, ws
