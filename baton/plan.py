@@ -76,6 +76,7 @@ def _common(plan: Plan, surroundings: Mapping[str, str]) -> dict[str, str]:
         "CELERY_BROKER_URL": surroundings.get("CELERY_BROKER_URL") or broker_beside(plan.redis_url),
         "BATON_POINTS_URL": f"http://{{host}}:{plan.points_port}",
         "BATON_PUZZLE_URL": f"http://{{host}}:{plan.puzzle_port}",
+        "BATON_PUZZLE_INTERNAL_URL": f"http://{plan.local_host}:{plan.puzzle_port}",
         "BATON_CORS_ORIGINS": "*",
         "BATON_OPERATOR_KEY": plan.secrets.operator_key,
         "BATON_TOKEN_PRIVATE_KEY": private_key,

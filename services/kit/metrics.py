@@ -46,6 +46,10 @@ probe_seconds = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
 )
 presence_reports = Counter("baton_presence_reports", "Calls of the presence script, one a room")
+said = Counter("baton_said", "What players said to their team-mates, by kind", ["kind"])
+unpublished = Counter("baton_unpublished", "What players said and nobody heard, as Valkey did not take it in time")
+rate_limited = Counter("baton_rate_limited", "Frames of clients beyond their rate, by kind", ["kind"])
+socket_answers = Counter("baton_socket_answers", "Answers to puzzles that came over sockets, by status", ["status"])
 dropped_ephemeral = Counter("baton_dropped_ephemeral", "Ephemeral messages not sent to slow clients")
 
 http_seconds = Histogram(

@@ -1,4 +1,14 @@
-"""A token bucket: so many at once, so many a second in the long run."""
+"""Token buckets: so many at once, so many a second in the long run."""
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+
+class Rate(NamedTuple):
+    """So many a second in the long run, and so many at once."""
+
+    per_s: float
+    burst: float
 
 
 class TokenBucket:
@@ -21,3 +31,20 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+
+class Buckets:
+    """A client's buckets, one a kind, made when they are first asked for: who says nothing has none."""
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self) -> None:
+        self._buckets: dict[Hashable, TokenBucket] | None = None
+
+    def take(self, kind: Hashable, rate: Rate, now: float) -> bool:
+        """Take a token from the bucket of that kind, which is refilled with `rate`."""
+        if self._buckets is None:
+            self._buckets = {}
+        if (bucket := self._buckets.get(kind)) is None:
+            bucket = self._buckets[kind] = TokenBucket(*rate)
+        return bucket.take(now)

@@ -19,6 +19,7 @@ class Close(enum.Enum):
     TOO_LARGE = 4506, "too_large"
     LEFT = 4507, "left"
     TOO_MANY_CONNECTIONS = 4508, "too_many_connections"
+    RATE_LIMITED = 4509, "rate_limited"
 
     @property
     def code(self) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import resource
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,17 +14,23 @@ from fastapi import FastAPI
 from services.kit import logs, web
 from services.kit.health import Health
 from services.kit.redis_client import connect
+from services.kit.rooms import Rooms
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
 from services.kit.tokens import Verifier
+from services.realtime.answers import Answers
 from services.realtime.drain import Drain, DrainingServer
 from services.realtime.entrance import Entrance
 from services.realtime.http_protocol import HttpProtocol
 from services.realtime.hub import Hub
+from services.realtime.inbound import Outlets
 from services.realtime.limits import Limits
 from services.realtime.listener import Listener
+from services.realtime.presence import Presence
 from services.realtime.protocols import SocketProtocol
+from services.realtime.publisher import Publisher
 from services.realtime.recovery import RoomReader
+from services.realtime.register import Register
 from services.realtime.repair import Repairs
 from services.realtime.routers import config, page, ws
 from services.realtime.settings import RealtimeSettings
@@ -47,7 +54,17 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
         reader = RoomReader(redis)
         repairs = Repairs(reader)
         hub = Hub(on_gap=repairs.start, call_soon=asyncio.get_running_loop().call_soon)
-        listener = Listener(topology_of(redis), on_connected=lambda: upkeep.check_now())
+        ttl_s, grace_s = settings.presence_ttl_s, settings.presence_grace_s
+        register = Register(redis, secrets.token_hex(6), ttl_s=ttl_s, grace_s=grace_s)
+        presence = Presence(register, ttl_s=ttl_s, grace_s=grace_s)
+        publisher = Publisher(Rooms(redis))
+        answers = Answers(settings.puzzle_internal_url)
+
+        def look_again() -> None:
+            upkeep.check_now()
+            presence.tell_again()
+
+        listener = Listener(topology_of(redis), on_connected=look_again)
         upkeep = Upkeep(redis, hub, reader, repairs, listener)
         limits = Limits(settings)
         entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)
@@ -57,12 +74,19 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             supervisor.start("positions", upkeep.check_positions)
             supervisor.start("watched rooms", upkeep.keep_watched)
             supervisor.start("empty rooms", upkeep.close_empty)
-            app.state.visits = visits = Visits(settings, Verifier(split(settings.public_keys)), entrance, limits)
+            supervisor.start("presence", presence.run)
+            supervisor.start("publisher", publisher.run)
+            outlets = Outlets(publisher, answers, settings.max_frame_bytes)
+            app.state.visits = visits = Visits(
+                settings, Verifier(split(settings.public_keys)), entrance, limits, presence, outlets
+            )
             app.state.health = Health(
                 supervisor, required={"listener": listener.check, "valkey": redis.ping, "open": limits.check_open}
             )
             yield {"drain": Drain(settings, limits, hub)}
         await visits.close()
+        await answers.close()
+        await presence.close()
         await repairs.close()
         await reader.close()
         await redis.aclose()

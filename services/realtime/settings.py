@@ -1,5 +1,7 @@
 """The gateway's settings."""
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, field_validator
 
 from services.kit.settings import ServerSettings
@@ -8,6 +10,7 @@ from services.kit.settings import ServerSettings
 class RealtimeSettings(ServerSettings):
     """What the gateway needs to know. Sizes in bytes, durations in seconds."""
 
+    puzzle_internal_url: str = Field("http://127.0.0.1:8002", validation_alias="BATON_PUZZLE_INTERNAL_URL")
     points_url: str = Field("http://{host}:8001", validation_alias="BATON_POINTS_URL")
     puzzle_url: str = Field("http://{host}:8002", validation_alias="BATON_PUZZLE_URL")
     join_timeout_s: float = Field(5.0, gt=0, le=60, validation_alias="BATON_JOIN_TIMEOUT_S")
@@ -19,6 +22,17 @@ class RealtimeSettings(ServerSettings):
     max_connections_per_token: int = Field(16, ge=0, validation_alias="BATON_MAX_CONNECTIONS_PER_TOKEN")
     drain_notice_s: float = Field(0.0, ge=0, le=300, validation_alias="BATON_DRAIN_NOTICE_S")
     drain_s: float = Field(10.0, ge=0, le=3600, validation_alias="BATON_DRAIN_S")
+
+    presence_ttl_s: float = Field(15.0, ge=1, le=300, validation_alias="BATON_PRESENCE_TTL_S")
+    presence_grace_s: float = Field(3.0, ge=0, le=60, validation_alias="BATON_PRESENCE_GRACE_S")
+
+    @field_validator("puzzle_internal_url")
+    @classmethod
+    def _is_whole(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be a whole address that begins with http:// or https://")
+        return url.rstrip("/")
 
     @field_validator("points_url", "puzzle_url")
     @classmethod

@@ -11,13 +11,14 @@ from contracts.frames import Join
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.supervise import stop
-from services.kit.tokens import Identity, Verifier
+from services.kit.tokens import Identity, Role, Verifier
 from services.realtime import auth
 from services.realtime.close_codes import Close, Refused
 from services.realtime.connection import Connection, Wire
 from services.realtime.entrance import Entrance
-from services.realtime.inbound import Inbound
+from services.realtime.inbound import Inbound, Line, Outlets, Speaker
 from services.realtime.limits import Limits
+from services.realtime.presence import Presence
 from services.realtime.protocols import Visitor
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
@@ -28,7 +29,7 @@ EARLY_FRAMES = 8
 """How many frames may follow the join before it was answered."""
 
 
-class Socket(Wire, Protocol):
+class Socket(Wire, Line, Protocol):
     """A WebSocket whose handshake is done."""
 
     def take_over(self, visitor: Visitor) -> None:
@@ -38,11 +39,21 @@ class Socket(Wire, Protocol):
 class Visits:
     """What it takes to serve clients, and those who are being served."""
 
-    def __init__(self, settings: RealtimeSettings, verifier: Verifier, entrance: Entrance, limits: Limits) -> None:
+    def __init__(
+        self,
+        settings: RealtimeSettings,
+        verifier: Verifier,
+        entrance: Entrance,
+        limits: Limits,
+        presence: Presence,
+        outlets: Outlets,
+    ) -> None:
         self.settings = settings
         self.verifier = verifier
         self.entrance = entrance
         self.limits = limits
+        self.presence = presence
+        self.outlets = outlets
         self.open: set[Visit] = set()
         self._joins: set[asyncio.Task[None]] = set()
 
@@ -78,7 +89,7 @@ class Visit:
     """A client: nobody until its first frame says who it is, then a member of a room."""
 
     __slots__ = (
-        "_deadline", "_early", "_inbound", "_offered_token", "_session_id", "_visits",
+        "_deadline", "_early", "_inbound", "_session_id", "_token", "_visits",
         "address", "connection", "identity", "room",
     )  # fmt: skip
 
@@ -88,10 +99,10 @@ class Visit:
         self._visits = visits
         self.address = address
         self._session_id = session_id
-        self._offered_token = offered_token
+        self._token = offered_token
         self._early: list[bytes] | None = None
         self.connection = Connection(socket, visits.settings.send_queue_bytes)
-        self._inbound = Inbound(self.connection, visits.settings.max_frame_bytes)
+        self._inbound = Inbound(self.connection, socket, visits.outlets)
         self.identity: Identity | None = None
         self.room: Room | None = None
         self._deadline: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
@@ -128,11 +139,14 @@ class Visit:
         self.connection.lost()
         if self.room is not None:
             self.room.members.pop(self.connection, None)
+            if self.identity is not None:
+                self._visits.presence.leave(self.room.session_id, self.identity)
         self._visits.end(self)
 
     def _begin(self, data: bytes) -> None:
         join = self._inbound.join(data)
-        identity = auth.authenticate(self._visits.verifier, join.token or self._offered_token)
+        self._token = join.token or self._token
+        identity = auth.authenticate(self._visits.verifier, self._token)
         try:
             session_id = SessionId(UUID(self._session_id))
         except ValueError as error:
@@ -150,13 +164,16 @@ class Visit:
             log.exception("visit_failed", session_id=str(session_id))
             self.connection.close(Close.ROOM_UNAVAILABLE)
         else:
-            self._be_in(room)
+            self._be_in(room, identity)
 
-    def _be_in(self, room: Room) -> None:
+    def _be_in(self, room: Room, identity: Identity) -> None:
         if self not in self._visits.open:
             room.members.pop(self.connection, None)  # the client went while it was let in
             return
         self.room = room
+        token, self._token = self._token or "", None
+        self._inbound.speaker = Speaker(room.session_id, identity, token if identity.role is Role.PLAYER else "")
+        self._visits.presence.join(room.session_id, identity)
         early, self._early = self._early or [], []
         for data in early:
             self.receive(data)

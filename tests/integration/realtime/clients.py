@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -11,13 +11,23 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from contracts import replay
-from contracts.frames import Join, NumberedEvent, Snapshot, Welcome, decode_frame, encode
+from contracts.frames import (
+    FromClient,
+    Join,
+    NumberedEvent,
+    Snapshot,
+    ToClient,
+    Welcome,
+    decode_frame,
+    encode,
+)
 from contracts.ids import PlayerId, RoomSeq, SessionId, TeamId
 from contracts.rooms import State, decode_state
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Role, Signer
 from tests.integration.realtime.points import Session
 
 PATIENCE_S = 30.0
+FrameT = TypeVar("FrameT")
 
 
 def token_for(
@@ -41,15 +51,30 @@ class Client:
     async def next(self) -> NumberedEvent:
         """The next numbered event."""
         while True:
-            frame = decode_frame(await receive(self.socket))
-            if not isinstance(frame, NumberedEvent):
-                self.others.append(frame)
-                continue
-            assert frame.seq == self.seq + 1, f"{frame.seq} came after {self.seq}"
-            self.seq = frame.seq
-            if self.state is not None:
-                self.state = replay.apply(self.state, frame.data)
+            frame = await self._read()
+            if isinstance(frame, NumberedEvent):
+                return frame
+
+    async def hear(self, kind: type[FrameT], matching: Callable[[FrameT], bool] = lambda _: True) -> FrameT:
+        """The next frame of that kind, of which this is true."""
+        while True:
+            frame = await self._read()
+            if isinstance(frame, kind) and matching(frame):
+                return frame
+
+    async def say(self, frame: FromClient | str | bytes) -> None:
+        await self.socket.send(frame if isinstance(frame, str | bytes) else encode(frame).decode())
+
+    async def _read(self) -> NumberedEvent | ToClient:
+        frame = decode_frame(await receive(self.socket))
+        if not isinstance(frame, NumberedEvent):
+            self.others.append(frame)
             return frame
+        assert frame.seq == self.seq + 1, f"{frame.seq} came after {self.seq}"
+        self.seq = frame.seq
+        if self.state is not None:
+            self.state = replay.apply(self.state, frame.data)
+        return frame
 
     async def reach(self, seq: int) -> None:
         """Read up to that event."""

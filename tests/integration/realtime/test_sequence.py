@@ -204,7 +204,7 @@ async def test_ephemeral_messages_reach_everybody_and_take_no_number(gateway_url
         await points.rooms.say([(session.id, encode(tick))])
         await points.happen(session)
         assert (await client.next()).seq == 2
-        assert client.others == [tick]
+        assert tick in client.others
 
 
 async def test_open_rooms_are_known_to_be_watched(gateway_url: str, points: Points, redis: Redis) -> None:

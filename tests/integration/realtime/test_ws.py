@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from contracts.frames import Pong, decode_frame
+from contracts.frames import Error, Ping, Pong
 from services.kit.tokens import Role, Signer
 from tests.integration.realtime.clients import closed, dial, join, receive, token_for
 from tests.integration.realtime.points import EPOCH, Points, Session
@@ -97,9 +97,8 @@ async def test_a_first_frame_that_is_no_join_is_told_so_and_closed(gateway_url: 
 async def test_a_ping_is_answered_with_its_id(gateway_url: str, points: Points) -> None:
     session = await points.open()
     async with join(gateway_url, session) as client:
-        await client.socket.send('{"type": "ping", "id": 7}')
-        pong = decode_frame(await receive(client.socket))
-        assert isinstance(pong, Pong)
+        await client.say(Ping(id=7))
+        pong = await client.hear(Pong)
         assert pong.id == 7
         assert abs(pong.now - client.welcome.now) < 10_000
 
@@ -109,8 +108,8 @@ async def test_broken_frames_are_told_so_and_the_fifth_closes(gateway_url: str, 
     async with join(gateway_url, session) as client:
         broken: list[str | bytes] = ["{", '"text"', '{"type": "cheat"}', b"\xff\xfe", '{"type": "join", "token": "x"}']
         for frame in broken:
-            await client.socket.send(frame)
-            assert '"bad_frame"' in str(await receive(client.socket))
+            await client.say(frame)
+            assert (await client.hear(Error)).code == "bad_frame"
         assert await closed(client.socket) == (4505, "bad_frames")
 
 

@@ -88,6 +88,11 @@ def test_clients_are_told_public_addresses_with_the_host_left_open(plan: Plan) -
     assert environment["BATON_PUZZLE_URL"] == "http://{host}:8005"
 
 
+def test_the_gateway_reaches_the_puzzle_service_on_this_machine(plan: Plan) -> None:
+    everywhere = replace(plan, host="0.0.0.0")  # noqa: S104 (that is the case under test)
+    assert by_name(everywhere)["realtime"].environment["BATON_PUZZLE_INTERNAL_URL"] == "http://127.0.0.1:8005"
+
+
 def test_each_service_gets_its_port(plan: Plan) -> None:
     found = {name: c.environment.get("BATON_PORT") for name, c in by_name(plan).items()}
     assert found == {"puzzle": "8005", "points": "8001", "realtime": "8000", "worker": None, "beat": None}

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.realtime.buckets import TokenBucket
+from services.realtime.buckets import Buckets, Rate, TokenBucket
 
 
 def test_a_burst_is_allowed_at_once_and_then_only_the_rate() -> None:
@@ -26,3 +26,15 @@ def test_never_more_than_the_burst_and_the_rate_together(per_s: float, burst: fl
         now += pause
         taken += bucket.take(now)
         assert taken <= burst + (now - 1000.0) * per_s + 1e-6
+
+
+def test_kinds_have_buckets_of_their_own() -> None:
+    buckets, rate = Buckets(), Rate(1, 1)
+    assert buckets.take("a", rate, 0.0)
+    assert not buckets.take("a", rate, 0.5)
+    assert buckets.take("b", rate, 0.5)
+    assert buckets.take("a", rate, 1.5)
+
+
+def test_who_says_nothing_has_no_bucket() -> None:
+    assert Buckets()._buckets is None
