@@ -1,30 +1,33 @@
-"""The Celery application: `celery -A worker.app worker` and `celery -A worker.app beat`."""
+"""The Celery application: `celery -A worker.app worker` and `celery -A worker.app beat`.
 
+Beat asks for tasks by their names, and needs to load nothing of what they do: a worker alone imports them.
+"""
+
+import importlib
 import logging
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_shutdown
+from celery.signals import celeryd_init, setup_logging
 from kombu.transport import redis as transport
 
 from services.kit import logs
 from services.kit.settings import load
 from worker import pulse
-from worker.runtime import Runtime
 from worker.schedule import SCHEDULE
 from worker.settings import WorkerSettings
 
 settings = load(WorkerSettings)
-runtime = Runtime(settings)
 
 # A task that is lost with its worker is not missed: beat asks for every one again. So nothing is kept for it in the
 # broker and nothing given back: kombu would do both over a connection that it has just closed, when the broker has
 # gone away, and the worker's process ends by it.
 transport.Channel.do_restore = False
 
-app = Celery("baton", broker=settings.broker, include=["worker.tasks"])
+app = Celery("baton", broker=settings.broker)
 app.conf.update(
     beat_schedule=SCHEDULE,
+    beat_scheduler="worker.beat:Scheduler",
     timezone="UTC",
     task_ignore_result=True,
     # A worker takes no task before it has done the one in hand: others may be idle.
@@ -54,6 +57,6 @@ def _configure_logs(**_: Any) -> None:
     logging.getLogger("celery.beat").addFilter(lambda record: "Sending due task" not in str(record.msg))
 
 
-@worker_process_shutdown.connect
-def _close(**_: Any) -> None:
-    runtime.close()
+@celeryd_init.connect
+def _import_tasks(**_: Any) -> None:
+    importlib.import_module("worker.tasks")

@@ -1,12 +1,23 @@
 """The tasks: each a few lines around the services' use cases."""
 
+from typing import Any
+
+from celery.signals import worker_process_shutdown
+
 from contracts import tasks
 from services.points.service import sessions, settling
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
-from worker.app import app, runtime
-from worker.runtime import Resources
+from worker.app import app, settings
+from worker.runtime import Resources, Runtime
+
+runtime = Runtime(settings)
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    runtime.close()
 
 
 @app.task(name=tasks.END_COUNTDOWNS)

@@ -6,12 +6,16 @@ the commit, never before and never when it was rolled back.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
-from sqlalchemy import text
+from sqlalchemy import BigInteger, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.kit.clock import NOW_SQL
+
+NOW_MS = literal_column(NOW_SQL, BigInteger)
+"""The clock's `now_ms`, where a statement needs the time and no other round trip should be spent on it."""
 
 
 class Transaction:
@@ -79,22 +83,3 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
-
-
-async def _request_transaction(request: Request) -> AsyncIterator[Transaction]:
-    database: Database = request.app.state.database
-    async with database.transaction() as transaction:
-        yield transaction
-
-
-async def _request_snapshot(request: Request) -> AsyncIterator[Transaction]:
-    database: Database = request.app.state.database
-    async with database.transaction(snapshot=True) as transaction:
-        yield transaction
-
-
-RequestTransaction = Annotated[Transaction, Depends(_request_transaction, scope="function")]
-"""The request's transaction. Function scope: it is committed before the response is sent, not after."""
-
-RequestSnapshot = Annotated[Transaction, Depends(_request_snapshot, scope="function")]
-"""For requests that only read, with more than one statement: they see one and the same state of the database."""

@@ -10,25 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+from services.kit.problem import Problem
 
 log = structlog.get_logger()
 
 
 PROBLEM_JSON = "application/problem+json"
-
-
-class Problem(Exception):  # noqa: N818 (RFC 9457's word for it)
-    """Refuses a request. Raised before anything is changed, or in a transaction that it rolls back."""
-
-    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.extra = extra
 
 
 class ProblemDocument(BaseModel):
@@ -104,31 +93,6 @@ def _on_http(_: Request, error: HTTPException) -> JSONResponse:
     return problem_response(Problem(error.status_code, code, str(error.detail)), dict(error.headers or {}))
 
 
-def _on_database(_: Request, error: Exception) -> JSONResponse:
-    """Nothing is known to have failed for good: a client repeats the request with its Idempotency-Key."""
-    unavailable = isinstance(error, PoolTimeout) or (
-        isinstance(error, DBAPIError) and (error.connection_invalidated or type(error.orig).__name__ in _TRANSIENT)
-    )
-    if not unavailable:
-        raise error
-    log.warning("database_unavailable", error=str(error))
-    problem = Problem(503, "temporarily_unavailable", "The database does not answer; repeat the request.")
-    return problem_response(problem, {"Retry-After": "1"})
-
-
-_TRANSIENT = {
-    "OperationalError",
-    "AdminShutdown",
-    "CannotConnectNow",
-    "ConnectionTimeout",
-    "CrashShutdown",
-    "DeadlockDetected",
-    "LockNotAvailable",
-    "SerializationFailure",
-    "TooManyConnections",
-}
-
-
 def _on_unexpected(_: Request, error: Exception) -> JSONResponse:
     log.error("unexpected_error", exc_info=error)
     return problem_response(Problem(500, "internal_error", "This is a fault of the server; it has been logged."))
@@ -139,8 +103,6 @@ def add_error_handlers(app: FastAPI) -> None:
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(RequestValidationError)(_on_invalid)
     app.exception_handler(HTTPException)(_on_http)
-    app.exception_handler(DBAPIError)(_on_database)
-    app.exception_handler(PoolTimeout)(_on_database)
     app.exception_handler(Exception)(_on_unexpected)
     generate = app.openapi
 

@@ -5,31 +5,19 @@ its response; if the first was rolled back, the second takes its place. Errors a
 nothing, and may be tried again.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.kit.clock import NOW_MS, now_ms
-from services.kit.database import Transaction
-from services.kit.errors import Problem
+from services.kit.clock import now_ms
+from services.kit.database import NOW_MS, Transaction
+from services.kit.problem import Problem
 
 KEPT_MS = 24 * 3600 * 1000
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=8,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Repeat a request with the same key and it takes effect once.",
-    ),
-]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
@@ -64,15 +52,6 @@ class OncePerKey:
         result = await write()
         await connection.execute(update(table).where(this).values(response=result.model_dump_json().encode()))
         return result
-
-
-async def _once(request: Request, key: Key = None) -> OncePerKey:
-    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body())
-    return OncePerKey(request.app.state.idempotency, key, digest.digest())
-
-
-Once = Annotated[OncePerKey, Depends(_once)]
-"""For routers. The application's `state.idempotency` is the service's table."""
 
 
 async def forget_old(transaction: Transaction, table: Any) -> int:

@@ -6,17 +6,13 @@ import secrets
 import time
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
 from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from msgspec import Struct
 
 from contracts.ids import PlayerId, TeamId
-from services.kit.errors import Problem
 
 DEVELOPMENT_PRIVATE_KEY = "DgLsZaoyaAYWpUUOHFLsyLu_Wr3g_qsHK0Pq-1Vj8NE"
 """For playing on one's own machine. Settings refuse it in production."""
@@ -127,23 +123,3 @@ class Verifier:
             raise TokenError("the token has expired", expired=True) from error
         except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TokenError("the token is not valid") from error
-
-
-_bearer = HTTPBearer(auto_error=False)
-
-
-def _identity(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity:
-    if credentials is None:
-        raise Problem(401, "token_missing", "This needs a token in the header 'Authorization: Bearer …'.")
-    verifier: Verifier = request.app.state.verifier
-    try:
-        return verifier.verify(credentials.credentials)
-    except TokenError as error:
-        code = "token_expired" if error.expired else "token_invalid"
-        raise Problem(401, code, f"{str(error).capitalize()}.") from error
-
-
-Caller = Annotated[Identity, Depends(_identity)]
-"""Whoever sent the request; without a valid token it is refused with 401."""

@@ -12,8 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import health, metrics
-from services.kit.errors import ERROR_RESPONSES, Problem, add_error_handlers, problem_response
-from services.kit.settings import ServerSettings, split
+from services.kit.errors import ERROR_RESPONSES, add_error_handlers, problem_response
+from services.kit.problem import Problem
+from services.kit.server_settings import ServerSettings
+from services.kit.settings import split
 
 STARTUP_FAILED = 3
 """The exit code with which uvicorn says that its application did not start."""

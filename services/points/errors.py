@@ -1,6 +1,6 @@
 """Every refusal of the points service, with its stable code."""
 
-from services.kit.errors import Problem
+from services.kit.problem import Problem
 
 
 def team_not_found() -> Problem:

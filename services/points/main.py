@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from services.kit import logs
 from services.kit.database import Database
+from services.kit.database_errors import DATABASE_ERRORS
 from services.kit.health import Health
 from services.kit.outbox import Outgoing, Relay
 from services.kit.redis_client import connect
@@ -66,7 +67,7 @@ def application(settings: PointsSettings) -> FastAPI:
         await database.close()
 
     routers = [teams.router, tokens.router, sessions.router, points.router]
-    return create_app(SCHEMA, DESCRIPTION, settings, lifespan, routers)
+    return create_app(SCHEMA, DESCRIPTION, settings, lifespan, routers, exception_handlers=DATABASE_ERRORS)
 
 
 def main() -> None:

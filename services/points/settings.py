@@ -4,13 +4,8 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from services.kit.settings import (
-    DEVELOPMENT_OPERATOR_KEY,
-    BrokerSettings,
-    DatabaseSettings,
-    ServerSettings,
-    split,
-)
+from services.kit.server_settings import ServerSettings
+from services.kit.settings import DEVELOPMENT_OPERATOR_KEY, BrokerSettings, DatabaseSettings, split
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, public_key_of
 
 

@@ -1,6 +1,6 @@
 """Everything the puzzle service refuses, with its stable code."""
 
-from services.kit.errors import Problem
+from services.kit.problem import Problem
 
 _REFUSED = {
     "session_not_active": "The session is not being played now.",

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from services.kit import logs, web
 from services.kit.database import Database
+from services.kit.database_errors import DATABASE_ERRORS
 from services.kit.health import Health
 from services.kit.outbox import Relay
 from services.kit.redis_client import connect
@@ -54,7 +55,7 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
             await redis.aclose()
             await database.close()
 
-    app = web.create_app("puzzle", DESCRIPTION, settings, lifespan, [puzzle.router])
+    app = web.create_app("puzzle", DESCRIPTION, settings, lifespan, [puzzle.router], exception_handlers=DATABASE_ERRORS)
     app.state.types = types
     app.state.idempotency = models.Idempotency
     app.state.verifier = Verifier(split(settings.public_keys))

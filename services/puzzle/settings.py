@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from services.kit.settings import DatabaseSettings, ServerSettings
+from services.kit.server_settings import ServerSettings
+from services.kit.settings import DatabaseSettings
 
 
 class PuzzleSettings(DatabaseSettings, ServerSettings):

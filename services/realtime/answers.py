@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from contracts.frames import Answer, Answered, encode
 from services.kit import metrics
-from services.kit.errors import Problem, problem_response
+from services.kit.errors import problem_response
+from services.kit.problem import Problem
 from services.kit.supervise import stop
 from services.realtime.frame import Frame
 

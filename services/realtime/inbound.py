@@ -24,7 +24,7 @@ from contracts.talk import (
 )
 from services.kit import metrics
 from services.kit.clock import local_ms
-from services.kit.errors import Problem
+from services.kit.problem import Problem
 from services.kit.tokens import Identity, Role
 from services.realtime.answers import Reply, refusal
 from services.realtime.buckets import Buckets, Rate

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from contracts.ids import PlayerId
 from services.kit import metrics
-from services.kit.errors import Problem
+from services.kit.problem import Problem
 from services.kit.settings import split
 from services.realtime.close_codes import Close, Refused
 from services.realtime.settings import RealtimeSettings

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from services.kit.settings import ServerSettings
+from services.kit.server_settings import ServerSettings
 
 
 class RealtimeSettings(ServerSettings):

@@ -8,8 +8,7 @@ from sqlalchemy import Row, delete, func, insert, literal, select
 
 from contracts.ids import SessionId
 from contracts.rooms import Status
-from services.kit.clock import NOW_MS
-from services.kit.database import Transaction
+from services.kit.database import NOW_MS, Transaction
 from services.kit.models import table_of
 from services.points import models
 

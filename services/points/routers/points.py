@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.ids import SessionId, TeamId
-from services.kit.database import RequestSnapshot, RequestTransaction, Transaction
-from services.kit.idempotency import Once
-from services.kit.tokens import Caller, Identity
+from services.kit.database import Transaction
+from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
+from services.kit.tokens import Identity
 from services.points.domain.views import points_of
 from services.points.routers.access import AsOperator, in_team, of_team
 from services.points.schemas import (

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 
 from contracts.ids import SessionId
 from services.kit.clock import now_ms
-from services.kit.database import RequestSnapshot, RequestTransaction, Transaction
-from services.kit.idempotency import Once
+from services.kit.database import Transaction
+from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
 from services.kit.settings import split
-from services.kit.tokens import Caller, Identity, Role
+from services.kit.tokens import Identity, Role
 from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.views import public_state

@@ -2,9 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from services.kit.database import RequestTransaction
-from services.kit.idempotency import Once
-from services.kit.tokens import Caller, Verifier
+from services.kit.dependencies import Caller, Once, RequestTransaction
+from services.kit.tokens import Verifier
 from services.points.routers.access import TokenSigner, in_team
 from services.points.schemas import TokenRefreshed
 from services.points.service import teams

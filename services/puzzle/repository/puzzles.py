@@ -5,8 +5,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from contracts.ids import PlayerId, PuzzleId, SessionId
-from services.kit.clock import NOW_MS
-from services.kit.database import Transaction
+from services.kit.database import NOW_MS, Transaction
 from services.puzzle.domain import Closing, Puzzle, PuzzleStatus, Session
 from services.puzzle.repository.sessions import players, puzzles, sessions
 

@@ -8,8 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.events import SessionCountdown
 from contracts.ids import PlayerId, PuzzleId, SessionId, TeamId
-from services.kit.clock import NOW_MS
-from services.kit.database import Transaction
+from services.kit.database import NOW_MS, Transaction
 from services.kit.models import table_of
 from services.puzzle import models
 from services.puzzle.domain import PuzzleStatus, Session, Status

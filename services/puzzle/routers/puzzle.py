@@ -5,9 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from contracts.ids import PlayerId, PuzzleId
-from services.kit.database import RequestTransaction
-from services.kit.idempotency import Once
-from services.kit.tokens import Caller, Role
+from services.kit.dependencies import Caller, Once, RequestTransaction
+from services.kit.tokens import Role
 from services.puzzle import errors, schemas
 from services.puzzle.service import puzzles
 from services.puzzle.types.registry import Registry

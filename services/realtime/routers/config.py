@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from contracts.frames import PROTOCOL
-from services.kit.errors import Problem
+from services.kit.problem import Problem
 from services.realtime.settings import RealtimeSettings
 
 SOCKET_PATH = "/ws/game/{session_id}"

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, WebSocket
 
-from services.kit.errors import Problem, problem_response
+from services.kit.errors import problem_response
+from services.kit.problem import Problem
 from services.realtime import auth
 from services.realtime.limits import RETRY_AFTER_S
 from services.realtime.protocols import SOCKET_EXTENSION

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from services.kit.errors import Problem, problem_response
+from services.kit.errors import problem_response
+from services.kit.problem import Problem
 from services.kit.web import MAX_BODY_BYTES
 from services.points.main import application
 from services.points.settings import PointsSettings

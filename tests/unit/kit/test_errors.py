@@ -10,8 +10,9 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.kit.errors import Problem
-from services.kit.settings import ServerSettings
+from services.kit.database_errors import DATABASE_ERRORS
+from services.kit.problem import Problem
+from services.kit.server_settings import ServerSettings
 from services.kit.web import create_app
 from tests.points_game import problem
 
@@ -41,7 +42,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app("test", "", ServerSettings(), lifespan, [router])
+    app = create_app("test", "", ServerSettings(), lifespan, [router], exception_handlers=DATABASE_ERRORS)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client

@@ -1,0 +1,71 @@
+"""What a route may ask for by its parameters: the transaction, the caller, and to take effect once for a key.
+
+What is behind it lies in modules of their own, which the worker, too, can load without a web framework.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from services.kit.database import Database, Transaction
+from services.kit.idempotency import OncePerKey
+from services.kit.problem import Problem
+from services.kit.tokens import Identity, TokenError, Verifier
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Repeat a request with the same key and it takes effect once.",
+    ),
+]
+_bearer = HTTPBearer(auto_error=False)
+
+
+async def _transaction(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.database
+    async with database.transaction() as transaction:
+        yield transaction
+
+
+async def _snapshot(request: Request) -> AsyncIterator[Transaction]:
+    database: Database = request.app.state.database
+    async with database.transaction(snapshot=True) as transaction:
+        yield transaction
+
+
+def _identity(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Identity:
+    if credentials is None:
+        raise Problem(401, "token_missing", "This needs a token in the header 'Authorization: Bearer …'.")
+    verifier: Verifier = request.app.state.verifier
+    try:
+        return verifier.verify(credentials.credentials)
+    except TokenError as error:
+        code = "token_expired" if error.expired else "token_invalid"
+        raise Problem(401, code, f"{str(error).capitalize()}.") from error
+
+
+async def _once(request: Request, key: Key = None) -> OncePerKey:
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body())
+    return OncePerKey(request.app.state.idempotency, key, digest.digest())
+
+
+RequestTransaction = Annotated[Transaction, Depends(_transaction, scope="function")]
+"""The request's transaction. Function scope: it is committed before the response is sent, not after."""
+
+RequestSnapshot = Annotated[Transaction, Depends(_snapshot, scope="function")]
+"""For requests that only read, with more than one statement: they see one and the same state of the database."""
+
+Caller = Annotated[Identity, Depends(_identity)]
+"""Whoever sent the request; without a valid token it is refused with 401."""
+
+Once = Annotated[OncePerKey, Depends(_once)]
+"""Runs a write once for the request's Idempotency-Key. The application's `state.idempotency` is the service's table."""
