@@ -3,11 +3,11 @@
 --
 -- KEYS[1] hash   KEYS[2] channel
 --   'g:<gateway>'  '<ends> <more> <person> <connections> <person> <connections> …'; counts for nothing from `ends` on
---   'p:<person>'   '<since> <ends> <connections> <ends> <connections> …': who is or was just there, and closed
---                  connections that count until `ends`, or until another one takes their place
+--   'p:<person>'   '<since> <ends>': who is there, or has closed the last connection and is there until `ends`
 --   'told'         the list that the room was told last
--- ARGV[1] gateway   ARGV[2] ms until it is given up   ARGV[3] ms until a closed connection is   ARGV[4] PUBLISH or SPUBLISH
--- ARGV[5] '1': tell the room in any case   ARGV[6] how many to list at most   ARGV[7] connections that are not named
+-- ARGV[1] gateway   ARGV[2] ms until it is given up   ARGV[3] ms until who has closed all connections is gone
+-- ARGV[4] PUBLISH or SPUBLISH   ARGV[5] '1': tell the room in any case   ARGV[6] how many to list at most
+-- ARGV[7] how many connections are not named
 -- ARGV[8...] person ('<role>:<subject>'), connections, person, connections …
 -- Returns after how many ms a call is needed for the room to be told of somebody's end; 0 if nobody's is foreseen.
 
@@ -76,36 +76,25 @@ end
 
 local present = {}
 for person in pairs(everybody) do
-  local known = words(people[person] or whole(now))
-  local taken = math.max(0, (here[person] or 0) - (before[person] or 0))
-  local closed = math.max(0, (before[person] or 0) - (here[person] or 0))
-  if closed > 0 then
-    known[#known + 1] = whole(now + ARGV[3])
-    known[#known + 1] = whole(closed)
+  local since, ends = string.match(people[person] or whole(now) .. ' 0', '^(%d+) (%d+)$')
+  local count = connections[person] or 0
+  if count > 0 then
+    ends = '0'
+  elseif before[person] then
+    ends = whole(now + ARGV[3])
   end
-  local kept, count = { known[1] }, connections[person] or 0
-  for i = 2, #known, 2 do
-    local ends, left = tonumber(known[i]), tonumber(known[i + 1])
-    if ends > now then
-      local replaced = math.min(taken, left)
-      taken, left = taken - replaced, left - replaced
-      if left > 0 then
-        kept[#kept + 1] = known[i]
-        kept[#kept + 1] = whole(left)
-        count = count + left
-        due = math.min(due, ends)
-      end
-    end
-  end
-  local value = table.concat(kept, ' ')
-  if count == 0 then
+  if count == 0 and tonumber(ends) <= now then
     redis.call('HDEL', KEYS[1], 'p:' .. person)
   else
+    local value = since .. ' ' .. ends
     if value ~= people[person] then
       redis.call('HSET', KEYS[1], 'p:' .. person, value)
     end
+    if count == 0 then
+      due = math.min(due, tonumber(ends))
+    end
     local role, subject = string.match(person, '^(%a+):(.*)$')
-    present[#present + 1] = { role = role, subject = subject, since = tonumber(kept[1]), count = count }
+    present[#present + 1] = { role = role, subject = subject, since = tonumber(since), count = math.max(1, count) }
   end
 end
 
@@ -121,9 +110,8 @@ end)
 local listed = {}
 for i, person in ipairs(present) do
   if i <= tonumber(ARGV[6]) then
-    listed[i] = string.format(
-      '{"subject":"%s","role":"%s","since":%.0f,"connections":%.0f}', person.subject, person.role, person.since, person.count
-    )
+    local shape = '{"subject":"%s","role":"%s","since":%.0f,"connections":%.0f}'
+    listed[i] = string.format(shape, person.subject, person.role, person.since, person.count)
   else
     more = more + person.count
   end

@@ -40,8 +40,8 @@ class Report(NamedTuple):
 
 
 class Register:
-    """The register as one gateway sees it. What it said is forgotten after `ttl_s`; a connection that it reports no
-    more counts for another `grace_s`, unless the same person has opened one in its place, at whatever gateway.
+    """The register as one gateway sees it. What it said is forgotten after `ttl_s`; who has closed the last connection
+    is listed, with one, for another `grace_s`, and has not been away if there is a new one by then.
     """
 
     def __init__(self, redis: ValkeyClient, gateway: str, *, ttl_s: float, grace_s: float) -> None:
