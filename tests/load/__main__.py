@@ -37,7 +37,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The file for the figures.")] = BENCH / "fanout.json",
     apt: Annotated[bool, typer.Option("--apt", help="Download Debian's nginx and Nchan, if there are none.")] = False,
 ) -> None:
-    """Measure, print tables, write the figures as JSON. Ends with code 1 if Baton or the floor failed."""
+    """Measure, print tables, leave the figures as JSON and Markdown. Ends with code 1 if Baton or the floor failed."""
     signal.signal(signal.SIGTERM, _interrupt)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     known = {
@@ -58,6 +58,7 @@ def main(
         raise typer.Exit(1) from error
     found = report.rows(loads, present, outcomes)
     report.write(out, found)
+    report.write_markdown(out.with_suffix(".md"), loads, found)
     report.show(console, loads, found)
     if any(None in outcomes[load.name, subject.name] for load in loads for subject in present if not subject.is_peer):
         raise typer.Exit(1)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.box import HEAVY_HEAD, MARKDOWN, Box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,6 +27,8 @@ LOAD_COLUMNS = {
     "msg/s": ("rate", 0),
     "µs CPU/delivery": ("cpu_us_per_delivery", 2),
     "x floor": ("ratio_to_floor", 2),
+    "least": ("ratio_min", 2),
+    "most": ("ratio_max", 2),
     "delivered": ("delivered", 0),
     "lost": ("lost", 0),
     "p50 ms": ("p50_ms", 2),
@@ -70,6 +74,8 @@ def _row(
         "repetitions": len(done),
         "cpu_us_per_delivery": middle(lambda outcome: outcome.cpu_us_per_delivery),
         "ratio_to_floor": _median(ratios),
+        "ratio_min": round(min(ratios), 3) if ratios else None,
+        "ratio_max": round(max(ratios), 3) if ratios else None,
         "delivered": sum(outcome.delivered for outcome in done),
         "lost": sum(outcome.lost for outcome in done),
         "doubled": sum(outcome.doubled for outcome in done),
@@ -94,20 +100,35 @@ def write(path: Path, found: Sequence[Row]) -> None:
     path.write_text(json.dumps(found, indent=2) + "\n")
 
 
+def write_markdown(path: Path, workloads: Sequence[Workload], found: Sequence[Row]) -> None:
+    """Leave the tables as Markdown, for docs/performance.md."""
+    console = Console(file=StringIO(), width=200, record=True)
+    for workload in workloads:
+        console.print(f"**{workload.name}**: {workload.title}", markup=False, highlight=False)
+        console.print(_table(workload, found, MARKDOWN))
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    path.write_text("\n".join(lines).rstrip() + "\n")
+
+
 def show(console: Console, workloads: Sequence[Workload], found: Sequence[Row]) -> None:
     """Print a table for each workload, and what makes a figure doubtful."""
     for workload in workloads:
-        columns = STORM_COLUMNS if not workload.rate else LOAD_COLUMNS | (MEMORY_COLUMNS if workload.idle_rooms else {})
-        table = Table("subject", title=f"{workload.name}: {workload.title}", title_justify="left")
-        for heading in columns:
-            table.add_column(heading, justify="right")
-        for row in found:
-            if row["workload"] == workload.name:
-                table.add_row(row["subject"], *(_figure(row[key], digits) for key, digits in columns.values()))
-        console.print(table)
+        console.print(f"\n{workload.name}: {workload.title}", style="bold", markup=False)
+        console.print(_table(workload, found, HEAVY_HEAD))
     for row in found:
         for doubt in _doubts(row):
             console.print(f"{row['workload']}, {row['subject']}: {doubt}", style="yellow")
+
+
+def _table(workload: Workload, found: Sequence[Row], box: Box) -> Table:
+    columns = STORM_COLUMNS if not workload.rate else LOAD_COLUMNS | (MEMORY_COLUMNS if workload.idle_rooms else {})
+    table = Table("subject", box=box)
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for row in found:
+        if row["workload"] == workload.name:
+            table.add_row(row["subject"], *(_figure(row[key], digits) for key, digits in columns.values()))
+    return table
 
 
 def _doubts(row: Row) -> list[str]:

@@ -61,7 +61,7 @@ class _Published(_OnUvicorn):
     """With a publisher of its own kind."""
 
     app_publisher: ClassVar[str]
-    lead_s = 2.0
+    lead_s = 1.5
 
     def python(self) -> Path:
         return python_peers()
