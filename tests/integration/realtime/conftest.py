@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from services.kit.redis_client import ValkeyClient, connect
@@ -17,17 +18,15 @@ from services.realtime.settings import RealtimeSettings
 from tests.integration.realtime.points import Points
 
 
-@contextmanager
-def serving(settings: RealtimeSettings) -> Iterator[str]:
+def serving(settings: RealtimeSettings) -> AbstractContextManager[str]:
     """A gateway in a thread of its own, until the end of the block."""
-    config = uvicorn.Config(
-        create_app(settings),
-        port=0,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-        **server_options(settings),
-    )
+    return serving_app(create_app(settings), **server_options(settings))
+
+
+@contextmanager
+def serving_app(app: FastAPI, **options: Any) -> Iterator[str]:
+    """An application in a thread of its own, until the end of the block."""
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, timeout_graceful_shutdown=2, **options)
     server = uvicorn.Server(config)
     started = threading.Event()
     startup = server.startup
