@@ -30,6 +30,12 @@ class Ping(Struct, frozen=True, kw_only=True, tag="ping"):
     id: int = 0
 
 
+class Refresh(Struct, frozen=True, kw_only=True, tag="refresh"):
+    """A newer token of the same player, host or spectator: the connection outlives the one that it was opened with."""
+
+    token: str
+
+
 class Answer(Struct, frozen=True, kw_only=True, tag="answer"):
     """An answer to a puzzle: as `POST /puzzles/{id}/answer`, and answered by `answered` with the same `id`.
 
@@ -42,14 +48,14 @@ class Answer(Struct, frozen=True, kw_only=True, tag="answer"):
     idempotency_key: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{8,200}\Z")] | None = None
 
 
-FromClient = Join | Ping | Answer | FromPlayer
+FromClient = Join | Ping | Refresh | Answer | FromPlayer
 
 
-class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
+class Welcome(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="welcome"):
     """The first answer to a join: who the client is taken for, and whether its sequence goes on without a break.
 
-    `now` is the gateway's clock in milliseconds since the Unix epoch. If `recovered`, exactly the missed events
-    follow; otherwise a `snapshot` does.
+    `now` is the gateway's clock in milliseconds since the Unix epoch, and `expires_at` when by that clock the token
+    expires. If `recovered`, exactly the missed events follow; otherwise a `snapshot` does.
     """
 
     protocol: str
@@ -59,6 +65,7 @@ class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
     epoch: str
     recovered: bool
     now: int
+    expires_at: int | None = None
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, tag="snapshot"):
@@ -135,6 +142,19 @@ class Pong(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pong"):
     rtt_ms: int | None = None
 
 
+class Refreshed(Struct, frozen=True, kw_only=True, tag="refreshed"):
+    """The answer to a `refresh`: when the token that counts from now on expires."""
+
+    expires_at: int
+
+
+class StreamEnd(Struct, frozen=True, kw_only=True):
+    """Why a stream of Server-Sent Events ends: the data of its last event, `close`. Codes are those of sockets."""
+
+    code: int
+    reason: str
+
+
 class Error(Struct, frozen=True, kw_only=True, tag="error"):
     """What was wrong with a frame. The connection stays open unless a close follows."""
 
@@ -142,10 +162,11 @@ class Error(Struct, frozen=True, kw_only=True, tag="error"):
     message: str
 
 
-ToClient = Welcome | Snapshot | Tick | Move | Presence | Answered | Pong | Error | ToRoom
+ToClient = Welcome | Snapshot | Tick | Move | Presence | Answered | Pong | Refreshed | Error | ToRoom
 
 encode = msgspec.json.Encoder().encode
 decode_from_client = msgspec.json.Decoder(FromClient).decode
+decode_stream_end = msgspec.json.Decoder(StreamEnd).decode
 decode_to_client = msgspec.json.Decoder(ToClient).decode
 
 

@@ -68,9 +68,11 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 """For `FastAPI(responses=…)`: every operation documents that its errors are problem documents."""
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "2"}}
+
+
 def _on_problem(_: Request, error: Problem) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return problem_response(error, headers)
+    return problem_response(error, _HEADERS.get(error.status))
 
 
 def _field(location: Sequence[str | int]) -> str:

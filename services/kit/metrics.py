@@ -27,7 +27,7 @@ awards = Counter("baton_awards", "Solved puzzles by what they paid", ["outcome"]
 answers = Counter("baton_answers", "Answers by type of puzzle and verdict", ["type", "verdict"])
 puzzles_expired = Counter("baton_puzzles_expired", "Puzzles closed at their deadline")
 
-connections = Gauge("baton_connections", "Open WebSockets")
+connections = Gauge("baton_connections", "Open connections of clients", ["transport"])
 rooms_open = Gauge("baton_rooms_open", "Rooms with at least one socket in this gateway")
 deliveries = Counter("baton_deliveries", "Frames handed to sockets")
 recoveries = Counter("baton_recoveries", "Joins by how the client was brought up to date", ["how"])

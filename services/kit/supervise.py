@@ -26,13 +26,13 @@ async def stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
         _, running = await asyncio.wait(running, timeout=0.2)
 
 
-async def wait(event: asyncio.Event, timeout_s: float | None) -> None:
-    """Wait for the event, but not longer than that, and reset it."""
+async def wait(event: asyncio.Event, timeout_s: float | None) -> bool:
+    """Wait for the event, but not longer than that, and reset it. Returns whether it happened."""
     try:
         async with asyncio.timeout(timeout_s):
-            await event.wait()
+            return await event.wait()
     except TimeoutError:
-        return
+        return False
     finally:
         event.clear()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from contracts.frames import PROTOCOL, TOKEN_SUBPROTOCOL
+from services.kit.clock import local_ms
 from services.kit.tokens import Identity, TokenError, Verifier
 from services.realtime.close_codes import Close, Refused
 
@@ -25,3 +26,16 @@ def authenticate(verifier: Verifier, token: str | None) -> Identity:
         return verifier.verify(token)
     except TokenError as error:
         raise Refused(Close.EXPIRED_TOKEN if error.expired else Close.INVALID_TOKEN) from error
+
+
+def renew(verifier: Verifier, token: str, identity: Identity) -> Identity:
+    """The same person by a newer token. Raises Refused where it is not valid, or anybody else's."""
+    newer = authenticate(verifier, token)
+    if (newer.subject, newer.team_id, newer.role) != (identity.subject, identity.team_id, identity.role):
+        raise Refused(Close.FORBIDDEN)
+    return newer
+
+
+def expires_in_s(identity: Identity, grace_s: float) -> float:
+    """How long a connection may go on with that token; not above 0 when it may not."""
+    return identity.expires_at + grace_s - local_ms() / 1000

@@ -38,6 +38,21 @@ class Backlog:
         frames, self._frames, self.size = self._frames, deque(), 0
         return frames
 
+    def take_some(self, size: int) -> list[Frame]:
+        """The next frames, of about `size` bytes together; none when the backlog is empty."""
+        taken: list[Frame] = []
+        while self._frames and size > 0:
+            frame = self._frames.popleft()
+            taken.append(frame)
+            self.size -= len(frame.wire)
+            size -= len(frame.wire)
+        return taken
+
+    def clear(self) -> None:
+        """Give up what waits."""
+        self._frames.clear()
+        self.size = 0
+
     def _append(self, frame: Frame) -> None:
         self._frames.append(frame)
         self.size += len(frame.wire)

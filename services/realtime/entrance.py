@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from contracts.channels import room_channel
 from contracts.frames import PROTOCOL, Join, Snapshot, Welcome, encode
-from contracts.ids import RoomSeq, SessionId
+from contracts.ids import SessionId
 from contracts.rooms import Status
 from services.kit import metrics
 from services.kit.clock import local_ms
@@ -101,7 +101,7 @@ class Entrance:
         """What the client has missed, or None where it needs a snapshot."""
         if client is None or client.epoch != reading.position.epoch or (log := reading.since(client.seq)) is None:
             return None
-        frames = [Frame(body) for _, body in log]
+        frames = [Frame(body, seq) for seq, body in log]
         return frames if sum(len(frame.wire) for frame in frames) <= self._replay_bytes else None
 
 
@@ -132,9 +132,11 @@ def _welcome(session_id: SessionId, identity: Identity, epoch: str, *, recovered
         epoch=epoch,
         recovered=recovered,
         now=local_ms(),
+        expires_at=identity.expires_at * 1000,
     )
     return Frame(encode(welcome))
 
 
 def _snapshot(reading: Reading) -> Frame:
-    return Frame(encode(Snapshot(seq=RoomSeq(reading.position.seq), now=local_ms(), state=Raw(reading.state))))
+    seq = reading.position.seq
+    return Frame(encode(Snapshot(seq=seq, now=local_ms(), state=Raw(reading.state))), seq)

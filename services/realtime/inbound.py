@@ -8,7 +8,18 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from contracts.frames import Answer, Error, FromClient, Join, Ping, Pong, decode_from_client, encode
+from contracts.frames import (
+    Answer,
+    Error,
+    FromClient,
+    Join,
+    Ping,
+    Pong,
+    Refresh,
+    Refreshed,
+    decode_from_client,
+    encode,
+)
 from contracts.ids import SessionId
 from contracts.talk import (
     MAX_TEXT,
@@ -25,7 +36,8 @@ from contracts.talk import (
 from services.kit import metrics
 from services.kit.clock import local_ms
 from services.kit.problem import Problem
-from services.kit.tokens import Identity, Role
+from services.kit.tokens import Identity, Role, Verifier
+from services.realtime import auth
 from services.realtime.answers import Reply, refusal
 from services.realtime.buckets import Buckets, Rate
 from services.realtime.close_codes import Close, Refused
@@ -37,6 +49,7 @@ MAX_SEQ: Final = 2**53
 
 RATES: Final[dict[type[FromClient], Rate]] = {
     Ping: Rate(5, 10),
+    Refresh: Rate(0.5, 5),
     SendCursor: Rate(20, 20),
     SendInteraction: Rate(10, 10),
     SendChat: Rate(2, 5),
@@ -78,20 +91,26 @@ class Answering(Protocol):
 
 
 class Outlets(Struct, frozen=True):
-    """Where the frames of all clients go."""
+    """Where the frames of all clients go, and whose word counts for a token."""
 
     publisher: Publishing
     answers: Answering
+    verifier: Verifier
     max_frame_bytes: int
     clock: Callable[[], float] = time.monotonic
 
 
 class Speaker(Struct, frozen=True):
-    """Who speaks, in which room. The token is what it takes to answer in their name."""
+    """Who speaks, in which room. The token is what it takes to answer in a player's name, "" for all others."""
 
     session_id: SessionId
     identity: Identity
     token: str
+
+    @classmethod
+    def of(cls, session_id: SessionId, identity: Identity, token: str) -> "Speaker":
+        """Whoever holds the token."""
+        return cls(session_id, identity, token if identity.role is Role.PLAYER else "")
 
 
 class Inbound:
@@ -132,12 +151,16 @@ class Inbound:
         elif self._is_within_rate(frame):
             self._take(frame)
 
-    def _take(self, frame: Ping | Answer | FromPlayer) -> None:
+    def _take(self, frame: Ping | Refresh | Answer | FromPlayer) -> None:
+        speaker = self.speaker
         if isinstance(frame, Ping):
             rtt_ms = round(self._line.last_ping_rtt * 1000) if self._line.last_ping_rtt else None
             self._client.send(Frame(encode(Pong(id=frame.id, now=local_ms(), rtt_ms=rtt_ms))))
             return
-        speaker = self.speaker
+        if isinstance(frame, Refresh):
+            if speaker is not None:
+                self._refresh(speaker, frame.token)
+            return
         if speaker is None or speaker.identity.role is not Role.PLAYER:
             self._say_error("players_only", "only players may say this; others can look on")
         elif isinstance(frame, Answer):
@@ -149,7 +172,16 @@ class Inbound:
             metrics.said.labels(kind).inc()
             self._outlets.publisher.publish(speaker.session_id, encode(_stamped(frame, speaker.identity)))
 
-    def _is_within_rate(self, frame: Ping | Answer | FromPlayer) -> bool:
+    def _refresh(self, speaker: Speaker, token: str) -> None:
+        try:
+            identity = auth.renew(self._outlets.verifier, token, speaker.identity)
+        except Refused as refused:
+            self._say_error(refused.close.reason, "this token cannot take the place of the present one")
+            return
+        self.speaker = Speaker.of(speaker.session_id, identity, token)
+        self._client.send(Frame(encode(Refreshed(expires_at=identity.expires_at * 1000))))
+
+    def _is_within_rate(self, frame: Ping | Refresh | Answer | FromPlayer) -> bool:
         """Whether this kind may be said now. Raises Refused where far too much has been said."""
         kind, now = type(frame), self._outlets.clock()
         if self._buckets.take(kind, RATES[kind], now):

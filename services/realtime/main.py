@@ -32,7 +32,7 @@ from services.realtime.publisher import Publisher
 from services.realtime.recovery import RoomReader
 from services.realtime.register import Register
 from services.realtime.repair import Repairs
-from services.realtime.routers import config, page, ws
+from services.realtime.routers import config, page, sse, ws
 from services.realtime.settings import RealtimeSettings
 from services.realtime.topology import topology_of
 from services.realtime.upkeep import Upkeep
@@ -76,10 +76,9 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             supervisor.start("empty rooms", upkeep.close_empty)
             supervisor.start("presence", presence.run)
             supervisor.start("publisher", publisher.run)
-            outlets = Outlets(publisher, answers, settings.max_frame_bytes)
-            app.state.visits = visits = Visits(
-                settings, Verifier(split(settings.public_keys)), entrance, limits, presence, outlets
-            )
+            app.state.verifier = verifier = Verifier(split(settings.public_keys))
+            outlets = Outlets(publisher, answers, verifier, settings.max_frame_bytes)
+            app.state.visits = visits = Visits(settings, verifier, entrance, limits, presence, outlets)
             app.state.health = Health(
                 supervisor, required={"listener": listener.check, "valkey": redis.ping, "open": limits.check_open}
             )
@@ -91,7 +90,8 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
         await reader.close()
         await redis.aclose()
 
-    app = web.create_app("realtime", DESCRIPTION, settings, lifespan, [config.router, ws.router, page.router])
+    routers = [config.router, ws.router, sse.router, page.router]
+    app = web.create_app("realtime", DESCRIPTION, settings, lifespan, routers)
     app.state.settings = settings
     page.mount_assets(app)
     return app

@@ -84,9 +84,7 @@ class RoomReader:
             raise RoomUnavailableError("the room was not rebuilt in time")
         return reading
 
-    async def read_anew(
-        self, session_id: SessionId, *, with_log: bool, floors: Sequence[Position] = ()
-    ) -> Reading:
+    async def read_anew(self, session_id: SessionId, *, with_log: bool, floors: Sequence[Position] = ()) -> Reading:
         """As `read_for_joins`, after points has told the room all that it knows now."""
         if not await self._rebuild(session_id):
             raise RoomUnavailableError("points does not answer")

@@ -14,6 +14,7 @@ class RealtimeSettings(ServerSettings):
     points_url: str = Field("http://{host}:8001", validation_alias="BATON_POINTS_URL")
     puzzle_url: str = Field("http://{host}:8002", validation_alias="BATON_PUZZLE_URL")
     join_timeout_s: float = Field(5.0, gt=0, le=60, validation_alias="BATON_JOIN_TIMEOUT_S")
+    token_grace_s: float = Field(25.0, ge=0, le=3600, validation_alias="BATON_TOKEN_GRACE_S")
     max_frame_bytes: int = Field(4096, ge=2048, le=65_536, validation_alias="BATON_MAX_FRAME_BYTES")
     send_queue_bytes: int = Field(1 << 20, ge=1 << 16, le=1 << 26, validation_alias="BATON_SEND_QUEUE_BYTES")
 

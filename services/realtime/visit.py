@@ -11,7 +11,7 @@ from contracts.frames import Join
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.supervise import stop
-from services.kit.tokens import Identity, Role, Verifier
+from services.kit.tokens import Identity, Verifier
 from services.realtime import auth
 from services.realtime.close_codes import Close, Refused
 from services.realtime.connection import Connection, Wire
@@ -24,6 +24,8 @@ from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
 
 log = structlog.get_logger()
+
+_connections = metrics.connections.labels("websocket")
 
 EARLY_FRAMES = 8
 """How many frames may follow the join before it was answered."""
@@ -62,7 +64,7 @@ class Visits:
         visit = Visit(self, socket, session_id, address, offered_token)
         self.open.add(visit)
         self.limits.connect(address)
-        metrics.connections.inc()
+        _connections.inc()
         socket.take_over(visit)
 
     def end(self, visit: "Visit") -> None:
@@ -71,7 +73,7 @@ class Visits:
         self.limits.disconnect(visit.address)
         if visit.identity is not None:
             self.limits.leave(visit.identity.subject)
-        metrics.connections.dec()
+        _connections.dec()
 
     def start_join(self, join: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let somebody in, in the background."""
@@ -153,7 +155,9 @@ class Visit:
             raise Refused(Close.UNKNOWN_SESSION) from error
         self._visits.limits.join(identity.subject)
         self.identity = identity
-        self._visits.start_join(self._enter(session_id, identity, join))
+        self._check_expiry()
+        if self.connection.closing is None:
+            self._visits.start_join(self._enter(session_id, identity, join))
 
     async def _enter(self, session_id: SessionId, identity: Identity, join: Join) -> None:
         try:
@@ -172,11 +176,20 @@ class Visit:
             return
         self.room = room
         token, self._token = self._token or "", None
-        self._inbound.speaker = Speaker(room.session_id, identity, token if identity.role is Role.PLAYER else "")
+        self._inbound.speaker = Speaker.of(room.session_id, identity, token)
         self._visits.presence.join(room.session_id, identity)
         early, self._early = self._early or [], []
         for data in early:
             self.receive(data)
+
+    def _check_expiry(self) -> None:
+        """Close when the token has expired and the grace is over; it may have been refreshed since."""
+        identity = self._inbound.speaker.identity if self._inbound.speaker else self.identity
+        left_s = 0.0 if identity is None else auth.expires_in_s(identity, self._visits.settings.token_grace_s)
+        if left_s > 0:
+            self._deadline = asyncio.get_running_loop().call_later(left_s, self._check_expiry)
+        else:
+            self.connection.close(Close.EXPIRED_TOKEN)
 
     def _end_deadline(self) -> None:
         if self._deadline is not None:

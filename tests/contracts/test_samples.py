@@ -32,6 +32,7 @@ CODERS: dict[str, Coder] = {
     **{f"event.{tag}": (events.decode_puzzle_event, events.encode) for tag in tags(events.PuzzleEvent)},
     **{f"event.{tag}": (events.decode_points_event, events.encode) for tag in tags(events.PointsEvent)},
     "message.confirmation": (events.decode_confirmation, events.encode),
+    "message.stream_end": (frames.decode_stream_end, frames.encode),
     "message.rebuild_room": (events.decode_rebuild_room, events.encode),
     **{f"fact.{name}": (frames.decode_frame, write_frame) for name in rooms.FACTS},
     **{f"from_client.{tag}": (frames.decode_from_client, frames.encode) for tag in tags(frames.FromClient)},

@@ -1,6 +1,7 @@
 from uuid import uuid4
 
 import pytest
+from msgspec import structs
 
 from contracts.ids import PlayerId, TeamId
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Role, Signer, Verifier, public_key_of
@@ -42,3 +43,9 @@ def test_any_other_is_refused(token: str | None, close: Close) -> None:
     with pytest.raises(Refused) as caught:
         auth.authenticate(VERIFIER, token)
     assert caught.value.close is close
+
+
+def test_a_connection_may_go_on_until_its_token_has_expired_and_for_a_grace() -> None:
+    identity = auth.authenticate(VERIFIER, _token(60))
+    assert 80 < auth.expires_in_s(identity, 25.0) <= 85
+    assert auth.expires_in_s(structs.replace(identity, expires_at=1_700_000_000), 25.0) < 0

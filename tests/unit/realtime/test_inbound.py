@@ -6,10 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import frames, talk
-from contracts.frames import Answer, Answered, Error, Join, Pong, ToClient, decode_to_client
+from contracts.frames import (
+    Answer,
+    Answered,
+    Error,
+    Join,
+    Pong,
+    Refresh,
+    Refreshed,
+    ToClient,
+    decode_to_client,
+    encode,
+)
 from contracts.ids import PlayerId, RoomSeq, SessionId, TeamId
 from contracts.talk import MAX_TEXT, Chat, Cursor, Emote, Interaction
-from services.kit.tokens import Identity, Role
+from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Identity, Role, Signer, Verifier, public_key_of
 from services.realtime.answers import Reply
 from services.realtime.close_codes import Close, Refused
 from services.realtime.frame import Frame
@@ -18,7 +29,9 @@ from services.realtime.inbound import EXCESS, MAX_SEQ, RATES, Inbound, Outlets, 
 PLAYER_ID = PlayerId(UUID(int=7))
 SESSION_ID = SessionId(UUID(int=8))
 PUZZLE_ID = UUID(int=9)
+TEAM_ID = TeamId(UUID(int=10))
 TOKEN = "a token"
+VERIFIER = Verifier([public_key_of(DEVELOPMENT_PRIVATE_KEY)])
 SAID: dict[str, bytes] = {
     "cursor": b'{"type": "cursor", "x": 0.25, "y": 1}',
     "interaction": b'{"type": "interaction", "action": "turn", "detail": {"card": 3}}',
@@ -37,9 +50,9 @@ class World:
         self.given: list[tuple[str, Answer]] = []
         self.now = 100.0
         self.last_ping_rtt = 0.0
-        self.inbound = Inbound(self, self, Outlets(self, self, max_frame_bytes, lambda: self.now))
+        self.inbound = Inbound(self, self, Outlets(self, self, VERIFIER, max_frame_bytes, lambda: self.now))
         if role is not None:
-            identity = Identity(subject=PLAYER_ID, team_id=TeamId(uuid4()), role=role, expires_at=0)
+            identity = Identity(subject=PLAYER_ID, team_id=TEAM_ID, role=role, expires_at=0)
             self.inbound.speaker = Speaker(SESSION_ID, identity, TOKEN)
 
     def send(self, frame: Frame) -> None:
@@ -156,6 +169,56 @@ def test_an_answer_is_handed_on_as_it_stands() -> None:
     [(token, answer)] = world.given
     assert (token, answer.id, answer.puzzle_id, answer.idempotency_key) == (TOKEN, 3, PUZZLE_ID, None)
     assert bytes(answer.answer) == b'{"colour": "red"}'
+
+
+def _token(
+    role: Role = Role.PLAYER, player_id: PlayerId = PLAYER_ID, team_id: TeamId = TEAM_ID, life_s: int = 600
+) -> str:
+    return Signer(DEVELOPMENT_PRIVATE_KEY, life_s).sign(player_id, team_id, role)
+
+
+def _refresh(token: str) -> bytes:
+    return encode(Refresh(token=token))
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_newer_token_of_the_same_person_takes_the_place_of_the_present_one(role: Role) -> None:
+    world = World(role)
+    newer = _token(role)
+    world.say(_refresh(newer))
+    [refreshed] = world.answers
+    speaker = world.inbound.speaker
+    assert isinstance(refreshed, Refreshed)
+    assert speaker is not None
+    assert (speaker.session_id, speaker.identity) == (SESSION_ID, VERIFIER.verify(newer))
+    assert refreshed.expires_at == speaker.identity.expires_at * 1000
+    assert speaker.token == (newer if role is Role.PLAYER else "")
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (_token(player_id=PlayerId(UUID(int=1))), "forbidden"),
+        (_token(team_id=TeamId(UUID(int=1))), "forbidden"),
+        (_token(Role.HOST), "forbidden"),
+        (_token(life_s=-60), "expired_token"),
+        ("nonsense", "invalid_token"),
+        ("", "invalid_token"),
+    ],
+)
+def test_any_other_token_changes_nothing(token: str, code: str) -> None:
+    world = World()
+    before = world.inbound.speaker
+    world.say(_refresh(token), SAID["answer"])
+    assert world.codes == [code]
+    assert world.inbound.speaker is before
+    assert [given[0] for given in world.given] == [TOKEN]
+
+
+def test_tokens_are_not_checked_beyond_the_rate() -> None:
+    world = World()
+    world.say(*[_refresh("nonsense")] * 20)
+    assert world.codes == ["invalid_token"] * int(RATES[Refresh].burst) + ["rate_limited"]
 
 
 @pytest.mark.parametrize("role", [Role.SPECTATOR, Role.HOST])
@@ -311,7 +374,7 @@ FRAMES = st.one_of(
     st.binary(max_size=200),
     st.text(max_size=200).map(str.encode),
     st.sampled_from([*SAID.values(), b'{"type": "ping"}']),
-    st.sampled_from(["ping", "join", "answer", "cursor", "interaction", "chat", "emote"]).flatmap(
+    st.sampled_from(["ping", "join", "refresh", "answer", "cursor", "interaction", "chat", "emote"]).flatmap(
         lambda kind: st.dictionaries(
             st.sampled_from(["id", "x", "y", "text", "emote", "action", "detail", "puzzle_id", "answer", "token"]),
             st.recursive(
