@@ -10,6 +10,7 @@ from services.kit.problem import Problem
 from services.realtime.settings import RealtimeSettings
 
 SOCKET_PATH = "/ws/game/{session_id}"
+STREAM_PATH = "/sse/game/{session_id}"
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -17,12 +18,13 @@ router = APIRouter(tags=["config"])
 
 
 class Config(BaseModel):
-    """Public addresses. An empty one means the gateway's own origin; `socket_path` is always there."""
+    """Public addresses. An empty one means the gateway's own origin, where the paths are in any case."""
 
     protocol: str
     points_url: str
     puzzle_url: str
     socket_path: str
+    stream_path: str
 
 
 @router.get("/config")
@@ -35,6 +37,7 @@ async def config(request: Request, response: Response) -> Config:
         points_url=_seen_by(request, settings.points_url),
         puzzle_url=_seen_by(request, settings.puzzle_url),
         socket_path=SOCKET_PATH,
+        stream_path=STREAM_PATH,
     )
 
 

@@ -17,6 +17,7 @@ from services.puzzle.main import create_app as puzzle
 from services.puzzle.settings import PuzzleSettings
 from services.realtime.main import create_app as realtime
 from services.realtime.settings import RealtimeSettings
+from services.realtime.stream import HEARTBEAT_S
 
 CONFIGURATION = (Path(__file__).parents[3] / "deploy" / "nginx" / "nginx.conf").read_text()
 HEALTH = {"/livez", "/readyz"}
@@ -64,6 +65,16 @@ def test_each_service_shows_its_api_page() -> None:
     assert answers("/docs/points") == answers("/docs/points/openapi.json") == "points:8001"
     assert answers("/docs/puzzle") == answers("/docs/puzzle/openapi.json") == "puzzle:8002"
     assert answers("/docs/realtime") == "realtime:8000"
+
+
+def test_what_stays_open_is_passed_on_at_once_and_may_be_quiet_between_two_heartbeats() -> None:
+    found = re.search(r"location ~ \^/\(ws\|sse\)/ \{(.*?)\n        \}", CONFIGURATION, re.DOTALL)
+
+    assert found is not None
+    assert "proxy_buffering off;" in found[1]
+    timeout = re.search(r"proxy_read_timeout (\d+)h;", found[1])
+    assert timeout is not None
+    assert int(timeout[1]) * 3600 > HEARTBEAT_S
 
 
 def test_a_body_that_a_service_would_take_passes_the_edge_and_no_larger_one() -> None:

@@ -28,6 +28,7 @@ async def test_addresses_name_the_machine_as_the_client_knows_it(host: str, name
         "points_url": f"http://{name}:8001",
         "puzzle_url": f"http://{name}:8002",
         "socket_path": "/ws/game/{session_id}",
+        "stream_path": "/sse/game/{session_id}",
     }
     assert response.headers["cache-control"] == "no-cache"
 
