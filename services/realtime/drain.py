@@ -73,3 +73,6 @@ class DrainingServer(uvicorn.Server):
                 await asyncio.wait({draining}, timeout=LOOK_EVERY_S)
             draining.cancel()
         await super().shutdown(sockets)
+        if not self.force_exit:
+            # uvicorn would let the signal end the process now, as if it had not been able to stop.
+            self._captured_signals.clear()

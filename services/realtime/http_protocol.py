@@ -24,6 +24,7 @@ PIPELINED: Final = 16
 REQUEST_BYTES: Final = 1 << 20
 """All of a request: the application refuses bodies far smaller than that, but is never shown trailers."""
 
+BAD_REQUEST: Final = 400, b"Bad Request"
 TOO_LARGE_A_HEAD: Final = 431, b"Request Header Fields Too Large"
 
 # What clients do wrong is counted, not logged: they must not be able to fill a disk with a line for each try.
@@ -35,6 +36,7 @@ class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 for one client: 431, 413 and 408 beyond the limits, and no patience with who takes no response."""
 
     cycle: RequestResponseCycle | None  # type: ignore[assignment]  # None until the first request's head is complete
+    _running: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
     _in_head = True
@@ -52,6 +54,10 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_deadline()
         self._end_stall()
+        if self._running is not None:
+            # uvicorn tells the newest request only, which need not be the one that is being answered.
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -86,6 +92,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._request_bytes = 0
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
@@ -93,10 +103,13 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._end_deadline()
-        super().handle_websocket_upgrade()
+        if self.parser.get_http_version() == "1.1":
+            super().handle_websocket_upgrade()
+        else:
+            self._refuse(*BAD_REQUEST)
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(*self._refusal or (400, b"Bad Request"))
+        self._refuse(*self._refusal or BAD_REQUEST)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WebSocketFrame
+from websockets.protocol import State
 
 from services.kit import metrics
 from services.realtime.buckets import TokenBucket
@@ -20,6 +21,10 @@ SOCKET_EXTENSION: Final = "baton.socket"
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a client may take for what was written before a close, and for its own close."""
+PARSED_AT_ONCE: Final = 4096
+"""What comes at once may hold so many tiny frames that parsing them all would make everybody wait."""
+LATE_BYTES: Final = 65_536
+"""How much is read of a client that was told that it is closed, in search of its own close."""
 FRAGMENTS: Final = 32
 CONTROL_FRAMES_PER_S: Final = 10.0
 
@@ -49,10 +54,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     _visitor: Visitor | None = None
     _control: TokenBucket | None = None
+    _late_bytes = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.logger = clients_log
+        self.logger = self.conn.logger = clients_log
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -85,6 +91,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._close_transport()
 
     def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), PARSED_AT_ONCE):
+            if self.transport.is_closing():
+                return
+            part = data[start : start + PARSED_AT_ONCE]
+            if self.close_sent:
+                self._late_bytes += len(part)
+                if self._late_bytes > LATE_BYTES:
+                    self.transport.abort()
+                    return
+            self._parse(part)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_initiated:
             # websockets' parser has refused the request, and uvicorn does not look.
@@ -139,7 +157,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent or self.disconnected or self.transport.is_closing():
             return
         self.stop_keepalive()
-        self.conn.send_close(code, reason)
+        if self.conn.state is State.OPEN:  # else the client's own close has come with what it is closed for
+            self.conn.send_close(code, reason)
         self.close_sent = True
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import httpx
 
@@ -21,13 +21,16 @@ class Gateway(NamedTuple):
 
 
 @asynccontextmanager
-async def gateway(redis_url: str, http: httpx.AsyncClient, **settings: str) -> AsyncIterator[Gateway]:
-    """A gateway with these variables of its environment, ready; it is gone after the block."""
+async def gateway(
+    redis_url: str, http: httpx.AsyncClient, output: BinaryIO | None = None, /, **settings: str
+) -> AsyncIterator[Gateway]:
+    """A gateway with these variables of its environment, ready; it is gone after the block. `output` takes its log."""
     port = any_free()
     environment = (
         os.environ | {"REDIS_URL": redis_url, "BATON_PORT": str(port), "BATON_LOG_LEVEL": "WARNING"} | settings
     )
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.realtime.main", env=environment)
+    command = [sys.executable, "-m", "services.realtime.main"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
 
     async def ready() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import hiredis
 
 from services.kit.redis_client import connect
-from services.realtime.topology import OneServer
+from services.realtime.topology import topology_of
 
 SUBSCRIPTIONS = {b"SUBSCRIBE", b"SSUBSCRIBE", b"UNSUBSCRIBE", b"SUNSUBSCRIBE"}
 
@@ -74,7 +74,7 @@ class FakeValkey:
 
     def new_connection(self) -> Any:
         """A connection of redis-py to here, not made yet."""
-        [new_connection] = OneServer(connect(self.url)).servers().values()
+        [new_connection] = topology_of(connect(self.url)).servers().values()
         return new_connection()
 
     def publish(self, channel: bytes, payload: bytes, kind: bytes = b"message") -> None:
