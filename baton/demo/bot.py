@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from msgspec import structs
+
 from baton.demo.client import Api, ApiError
 from baton.demo.gateway import GameSocket
 from baton.demo.measure import Stopwatch
@@ -13,6 +15,7 @@ from baton.demo.pace import Move, choose_move, takes_s, thinking_s
 from baton.demo.recording import Recording
 from baton.demo.replies import Judged, Seated
 from baton.demo.solvers import SOLVERS, WRONG_ANSWERS
+from baton.demo.tokens import keep_fresh
 from contracts import rooms
 from contracts.frames import NumberedEvent, ToClient
 from contracts.ids import PuzzleId, SessionId
@@ -70,11 +73,18 @@ class Bot:
         await self.until(lambda state: all(player.ready for player in state.players))
 
     async def listen(self, session_id: SessionId, stopwatch: Stopwatch) -> None:
-        """Hold a socket until cancelled. Raises TurnedAwayError where the gateway will not have this bot."""
+        """Hold a socket until cancelled. Raises a group, of a TurnedAwayError where the gateway will not have it."""
         self._stopwatch = stopwatch
         url = self._api.socket_url(session_id)
         self._socket = GameSocket(url, self.seated.token, self.recording, self._hear)
-        await self._socket.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._socket.run())
+            group.create_task(keep_fresh(self._api, self.seated.token, self._take_token))
+
+    async def _take_token(self, token: str) -> None:
+        self._seated = structs.replace(self.seated, token=token)
+        if self._socket is not None:
+            await self._socket.refresh(token)
 
     async def until(self, condition: Callable[[State], bool]) -> State:
         """Wait for a state of which `condition` holds."""

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from baton.demo.backoff import full_jitter
-from baton.demo.replies import Config, Judged, Results, Seated, Session, TeamMade
+from baton.demo.replies import Config, Judged, Results, Seated, Session, TeamMade, TokenRefreshed
 from contracts.ids import PuzzleId, SessionId
 
 TRY_FOR_S = 30.0
@@ -117,6 +117,9 @@ class Api:
     async def join(self, code: str, name: str, colour: str) -> Seated:
         body = {"name": name, "colour": colour}
         return await self._call(Seated, "POST", f"{self.points_url}/teams/{code}/players", body=body)
+
+    async def refresh(self, token: str) -> str:
+        return (await self._call(TokenRefreshed, "POST", f"{self.points_url}/tokens/refresh", token)).token
 
     async def create_session(self, host_token: str, rules: dict[str, Any]) -> Session:
         return await self._call(Session, "POST", f"{self.points_url}/sessions", host_token, {"rules": rules})

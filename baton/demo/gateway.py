@@ -1,6 +1,7 @@
 """A socket to the gateway that comes back after a break and goes on where it was."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class GameSocket:
         self._chance = random.Random()
         self._attempt = 0
         self.connected = False
+        self._socket: ClientConnection | None = None
         self.breaks: list[str] = []
         """Why each connection but the present one ended, or was not made."""
 
@@ -62,10 +64,18 @@ class GameSocket:
             await asyncio.sleep(full_jitter(self._attempt, self._chance))
             self._attempt += 1
 
+    async def refresh(self, token: str) -> None:
+        """Go on with a newer token: on the present connection, if there is one, and on all later ones."""
+        self._token = token
+        if self.connected and self._socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(frames.encode(frames.Refresh(token=token)).decode())
+
     async def _connection(self) -> str:
         """One connection from its begin to its end. Returns why it ended."""
         try:
             async with open_socket(self._url) as socket:
+                self._socket = socket
                 await join(socket, self._token, self._recording)
                 while True:
                     self._take(await socket.recv())

@@ -35,6 +35,12 @@ class Seated(Struct, frozen=True, kw_only=True):
     session_id: SessionId | None
 
 
+class TokenRefreshed(Struct, frozen=True, kw_only=True):
+    """A newer token."""
+
+    token: str
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """The public state of a session as of `seq`."""
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
+
 from baton.demo import audit
 from baton.demo.bot import Bot
 from baton.demo.client import Api, ApiError, UnreachableError
@@ -14,6 +16,7 @@ from baton.demo.gateway import TurnedAwayError, fresh_snapshot
 from baton.demo.measure import Latencies, Stopwatch
 from baton.demo.pace import Move
 from baton.demo.replies import Results, Session, TeamMade
+from baton.demo.tokens import keep_fresh
 from contracts.ids import SessionId
 from contracts.rooms import Status
 from contracts.rules import Rules
@@ -98,6 +101,7 @@ class Team:
                 async with gate.turn:
                     session_id = await self._set_up()
                     listeners = [group.create_task(bot.listen(session_id, self._stopwatch)) for bot in self.bots]
+                    listeners.append(group.create_task(keep_fresh(self._api, self._host_token, self._take_token)))
                     await self._get_ready(session_id)
                 gate.arrive()
                 arrived = True
@@ -143,9 +147,8 @@ class Team:
             raise TimeoutError(f"not ready within {CONNECT_WITHIN_S:.0f} s; sockets were told up to {told}") from None
 
     async def _play(self, session_id: SessionId, max_seconds: float) -> None:
-        host_token = self._host_token
         self.phase = "playing"
-        await self._api.start(session_id, host_token)
+        await self._api.start(session_id, self._host_token)
         players = [asyncio.create_task(bot.play()) for bot in self.bots]
         try:
             try:
@@ -154,7 +157,7 @@ class Team:
             except TimeoutError:
                 # It may have ended by itself a moment ago.
                 with contextlib.suppress(ApiError):
-                    await self._api.end(session_id, host_token)
+                    await self._api.end(session_id, self._host_token)
                 async with asyncio.timeout(END_WITHIN_S):
                     await self._all_finished(players)
         except TimeoutError:
@@ -227,6 +230,10 @@ class Team:
         if self._made is None:
             raise RuntimeError(f"{self.name} was never made")
         return self._made.host_token
+
+    async def _take_token(self, token: str) -> None:
+        if self._made is not None:
+            self._made = structs.replace(self._made, host_token=token)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -77,6 +77,32 @@ async def recovering(connection: ServerConnection, join: dict[str, Any]) -> None
     await connection.wait_closed()
 
 
+async def test_a_newer_token_is_sent_at_once_and_used_from_then_on() -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def takes_a_token(connection: ServerConnection, _: dict[str, Any]) -> None:
+        await begin(connection, 3)
+        heard.append(json.loads(await connection.recv()))
+        await connection.close(1012)
+
+    async with gateway(takes_a_token, recovering) as (url, joins), asyncio.timeout(10):
+        recording, joined, done = Recording(), asyncio.Event(), asyncio.Event()
+
+        def hear(_: NumberedEvent | ToClient, __: float) -> None:
+            joined.set()
+            if (recording.seq or 0) >= len(LOG):
+                done.set()
+
+        socket = GameSocket(url, "secret", recording, hear)
+        running = asyncio.create_task(socket.run())
+        await joined.wait()
+        await socket.refresh("newer")
+        await done.wait()
+        running.cancel()
+    assert heard == [{"type": "refresh", "token": "newer"}]
+    assert [join["token"] for join in joins] == ["secret", "newer"]
+
+
 @pytest.mark.parametrize("code", [1012, 4000, 4002])
 async def test_a_client_that_is_asked_to_comes_back_and_misses_nothing(code: int) -> None:
     recording = Recording()
