@@ -2,7 +2,8 @@
  * The page. It finds out who this tab is and what its team is doing, and puts the fitting screen there.
  *
  * A screen is `mount(element, context) → {update(state, event), tick(), unmount()}`: `update` after each change of
- * the room, `tick` some times a second for clocks.
+ * the room, `tick` some times a second for clocks. Those of a room may have `present()` for who came or went,
+ * `hear(frame)` for what a team-mate says, and `refused(error)`.
  */
 
 import { Problem, createApi, readConfig } from "./api.js";
@@ -95,6 +96,9 @@ function goTo(seat, sessionId) {
   saveSeat(entered);
   room = new Room(config, sessionId, seat.token, {
     onChange: (state, event) => changed(entered, state, event),
+    onPresence: () => screen?.present?.(),
+    onSaid: (frame) => screen?.hear?.(frame),
+    onRefused: (error) => screen?.refused?.(error),
     onLink: (link) => linkChanged(entered, link),
   });
   room.open();

@@ -1,4 +1,4 @@
-/** A session's room as this page sees it: the state, kept up to date, and the server's clock. */
+/** A session's room as this page sees it: the state, kept up to date, the server's clock, who is there and says what. */
 
 import { ServerClock } from "./clock.js";
 import { RoomSocket } from "./socket.js";
@@ -11,16 +11,23 @@ function socketUrl(config, sessionId) {
   return url.href;
 }
 
+const SAID_KEPT = 50;
+
 export class Room {
   state = null;
   clock = new ServerClock();
+  /** What team-mates said lately, the newest last: frames of type chat and emote. */
+  said = [];
+  #people = null;
+  #more = 0;
   #socket;
 
   /**
    * `onChange(state, event)` is called after each change: `event` is null when the whole state came anew.
-   * `onLink` tells of the connection, as RoomSocket's does.
+   * `onPresence()` when somebody has come or gone, `onSaid(frame)` when somebody says something, `onRefused(error)`
+   * when something of ours was not taken. `onLink` tells of the connection, as RoomSocket's does.
    */
-  constructor(config, sessionId, token, { onChange, onLink }) {
+  constructor(config, sessionId, token, { onChange, onPresence, onSaid, onRefused, onLink }) {
     this.sessionId = sessionId;
     this.#socket = new RoomSocket(socketUrl(config, sessionId), token, {
       onWelcome: ({ now }) => {
@@ -38,9 +45,30 @@ export class Room {
       },
       onTick: ({ at }) => this.clock.learn(at),
       onPong: ({ now }) => this.clock.learn(now),
+      onPresence: ({ people, more }) => {
+        this.#people = people;
+        this.#more = more;
+        onPresence();
+      },
+      onSaid: (frame) => {
+        this.said = [...this.said, frame].slice(-SAID_KEPT);
+        onSaid(frame);
+      },
+      onRefused,
       onLink,
     });
   }
+
+  /** Is this player there? As long as nobody was told, everybody is. */
+  isHere = (playerId) => this.#people === null || this.#people.some(({ subject }) => subject === playerId);
+
+  /** How many look on without playing. */
+  get watching() {
+    return (this.#people ?? []).filter(({ role }) => role === "spectator").length + this.#more;
+  }
+
+  /** Say something to the team: a frame of type chat or emote. Returns whether there is a connection. */
+  say = (frame) => this.#socket.say(frame);
 
   open() {
     this.#socket.open();

@@ -16,7 +16,8 @@ export const meansComeBack = (code) =>
   code === NO_CLOSE || code === 1012 || (code >= 3000 && code <= 3499) || (code >= 4000 && code <= 4499);
 
 /**
- * `listener`: onWelcome(welcome), onSnapshot(snapshot), onEvent(event), onTick(tick), onPong(pong) and
+ * `listener`: onWelcome(welcome), onSnapshot(snapshot), onEvent(event), onTick(tick), onPong(pong),
+ * onPresence(presence), onSaid(frame) for what team-mates say, onRefused(error) for what was not taken of ours, and
  * onLink({phase, …}) with phase `connecting`, `open`, `waiting` (retryAt, in performance.now() time) or `closed`
  * (code, reason). What onEvent throws makes the socket come back for a fresh snapshot.
  */
@@ -53,6 +54,13 @@ export class RoomSocket {
     removeEventListener("online", this.#hurry);
     this.#watch = null;
     this.#drop();
+  }
+
+  /** Send a frame, if there is a connection. Returns whether there was. */
+  say(frame) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
   }
 
   #hurry = () => {
@@ -123,6 +131,16 @@ export class RoomSocket {
       case "pong":
         this.#listener.onPong(frame);
         break;
+      case "presence":
+        this.#listener.onPresence(frame);
+        break;
+      case "chat":
+      case "emote":
+        this.#listener.onSaid(frame);
+        break;
+      case "error":
+        this.#listener.onRefused(frame);
+        break;
       default: // Kinds of a later version are none of ours.
     }
   }
@@ -152,8 +170,8 @@ export class RoomSocket {
     if (this.#socket.readyState === WebSocket.OPEN && now - this.#begun > STABLE_MS) this.#failures = 0;
     if (now - this.#heard > DEAD_MS || (this.#missingSince !== null && now - this.#missingSince > MISSING_MS)) {
       this.#comeBack();
-    } else if (now - this.#heard > QUIET_MS && this.#socket.readyState === WebSocket.OPEN) {
-      this.#socket.send(JSON.stringify({ type: "ping", id: 1 }));
+    } else if (now - this.#heard > QUIET_MS) {
+      this.say({ type: "ping", id: 1 });
     }
   }
 }

@@ -26,6 +26,26 @@ export function explain(error) {
   return "Something went wrong in this page. Reload it.";
 }
 
+/** Gestures, by the word that travels. What another page calls otherwise is shown as its word. */
+export const EMOTES = {
+  wave: ["👋", "Wave"],
+  cheer: ["🎉", "Cheer"],
+  thanks: ["🙏", "Thanks"],
+  hurry: ["⏰", "Hurry up"],
+  sorry: ["😅", "Sorry"],
+};
+
+export const glyphOf = (emote) => EMOTES[emote]?.[0] ?? emote;
+
+const REFUSALS = {
+  rate_limited: "Not so fast: that was not sent.",
+  players_only: "Only players can talk.",
+  invalid_text: "That cannot be sent.",
+};
+
+/** Why something that was said did not reach anybody, or "" where that is not for the player. */
+export const explainRefusal = ({ code }) => REFUSALS[code] ?? "";
+
 const CLOSES = {
   4500: "The server waited too long for this page to introduce itself.",
   4501: "The server does not know your seat any more.",
@@ -34,6 +54,7 @@ const CLOSES = {
   4504: "This game does not exist any more.",
   4505: "The server did not understand this page. Reload it.",
   4506: "The server did not understand this page. Reload it.",
+  4509: "This page sent too much at once. Reload it.",
 };
 
 /** Why the server closed the connection for good, and what can be done. */

@@ -8,6 +8,7 @@ import { clockText, secondsLeft } from "../words.js";
 /** Points of so many starts fill a card's bar; who has more sees it full. */
 const FULL = 2;
 const LOW_MS = 15_000;
+const GESTURE_MS = 2_500;
 
 function makeCard(isSelf) {
   const parts = {
@@ -19,8 +20,11 @@ function makeCard(isSelf) {
     activity: h("p", { class: "activity" }),
     gives: h("p", { class: "gives" }),
     counts: h("p", { class: "counts" }),
+    away: h("span", { class: "tag", hidden: true }, "away"),
+    gesture: h("span", { class: "gesture", "aria-hidden": "true" }),
   };
-  const title = h("div", { class: "card-head" }, parts.name, isSelf ? h("span", { class: "tag" }, "you") : null);
+  const you = isSelf ? h("span", { class: "tag" }, "you") : null;
+  const title = h("div", { class: "card-head" }, parts.name, you, parts.away, parts.gesture);
   const amount = h("p", { class: "amount" }, parts.points, " ", parts.unit);
   const bar = h("div", { class: "bar", "aria-hidden": "true" }, parts.fill);
   parts.node = h(
@@ -36,7 +40,10 @@ function makeCard(isSelf) {
   return parts;
 }
 
-/** `node`, `update(state)` after each change, `tick(state, now)` for the clocks, `of(playerId)` for one card's node. */
+/**
+ * `node`, `update(state)` after each change, `tick(state, now)` for the clocks, `of(playerId)` for one card's node,
+ * `present(isHere)` when somebody came or went, `gesture(playerId, glyph)` when somebody makes one.
+ */
 export function cardList(selfId) {
   const cards = new Map();
   const node = h("ul", { class: "cards", "aria-label": "Players" });
@@ -76,7 +83,19 @@ export function cardList(selfId) {
     }
   }
 
-  return { node, update, tick, of: (playerId) => cards.get(playerId)?.node ?? null };
+  function present(isHere) {
+    for (const [playerId, card] of cards) card.away.hidden = isHere(playerId);
+  }
+
+  function gesture(playerId, glyph) {
+    const card = cards.get(playerId);
+    if (card === undefined) return;
+    clearTimeout(card.clearGesture);
+    say(card.gesture, glyph);
+    card.clearGesture = setTimeout(() => say(card.gesture, ""), GESTURE_MS);
+  }
+
+  return { node, update, tick, present, gesture, of: (playerId) => cards.get(playerId)?.node ?? null };
 }
 
 function activityOf({ puzzle }, now) {

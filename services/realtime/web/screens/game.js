@@ -4,8 +4,9 @@ import { actionButton, h, say } from "../dom.js";
 import { cardList } from "../game/cards.js";
 import { feed, fly } from "../game/feed.js";
 import { puzzlePanel } from "../game/panel.js";
+import { teamTalk } from "../game/talk.js";
 import { isOut, playerOf, receiverOf } from "../state.js";
-import { clockText, count, explain, tell } from "../words.js";
+import { clockText, count, explain, glyphOf, tell } from "../words.js";
 
 const WATCHING = "The cards show how many points everybody has, how long they last, and what each is solving.";
 const OUTCOMES = new Set(["puzzle.solved", "puzzle.failed", "puzzle.expired"]);
@@ -24,10 +25,11 @@ export function mountGame(element, { api, seat, room }) {
   const endButton = seat.host_token && actionButton("End the game", end, { error, explain, class: "quiet" });
 
   const head = h("div", { class: "game-head" }, h("p", {}, "Survived ", survived), hint, endButton || null);
-  const main = h("div", { class: "game-main" }, h("div", { class: "game-own" }, panel.node, out), happenings.node);
-  element.replaceChildren(h("h1", { class: "visually-hidden" }, "The game"), head, error, cards.node, main);
-
   const nameOf = (id) => playerOf(room.state, id)?.name ?? "Somebody";
+  const talk = teamTalk(room, nameOf, Boolean(seat.player_id));
+  const side = h("div", { class: "game-side" }, talk.node, happenings.node);
+  const main = h("div", { class: "game-main" }, h("div", { class: "game-own" }, panel.node, out), side);
+  element.replaceChildren(h("h1", { class: "visually-hidden" }, "The game"), head, error, cards.node, main);
 
   function showSelf(state) {
     const self = playerOf(state, seat.player_id);
@@ -70,6 +72,17 @@ export function mountGame(element, { api, seat, room }) {
     tick();
   }
 
+  function present() {
+    cards.present(room.isHere);
+    talk.present();
+  }
+
+  function hear(frame) {
+    talk.hear(frame);
+    if (frame.type === "emote") cards.gesture(frame.player_id, glyphOf(frame.emote));
+  }
+
   update(room.state, null);
-  return { update, tick, unmount: panel.unmount };
+  present();
+  return { update, tick, present, hear, refused: talk.refused, unmount: panel.unmount };
 }

@@ -1,6 +1,7 @@
 /** The lobby: who is there and ready, the link for others, the host's start, and the countdown. */
 
 import { actionButton, h, safeColour, say } from "../dom.js";
+import { teamTalk } from "../game/talk.js";
 import { titleOf } from "../puzzles/index.js";
 import { inviteLink } from "../seats.js";
 import { playerOf } from "../state.js";
@@ -76,11 +77,12 @@ export function mountLobby(element, { api, seat, room, leave }) {
   const actions = h("div", { class: "actions" }, seat.player_id ? ready : null, isHost ? start : null, away);
   const role = seat.player_id ? null : h("p", { class: "hint" }, "You are watching.");
   const rules = h("p");
+  const talk = teamTalk(room, (id) => playerOf(room.state, id)?.name ?? "Somebody", Boolean(seat.player_id));
   const waiting = h(
     "div",
     {},
     h("section", { class: "panel" }, h("h2", {}, "Players"), list, summary, role, actions, error),
-    invitation(seat.code),
+    h("div", { class: "columns" }, invitation(seat.code), talk.node),
     h("section", { class: "panel" }, h("h2", {}, "Rules"), rules),
   );
   element.replaceChildren(title, big, waiting);
@@ -92,12 +94,14 @@ export function mountLobby(element, { api, seat, room, leave }) {
       "aria-label": `Remove ${player.name}`,
     });
 
+  const awayTag = (player) => (room.isHere(player.player_id) ? null : h("span", { class: "tag" }, "away"));
+
   const row = (player) => {
     const isSelf = player.player_id === seat.player_id;
     return h(
       "li",
       { style: { "--player": safeColour(player.colour) } },
-      h("span", { class: "who" }, player.name, isSelf ? h("span", { class: "tag" }, "you") : null),
+      h("span", { class: "who" }, player.name, isSelf ? h("span", { class: "tag" }, "you") : awayTag(player)),
       h("span", { class: player.ready ? "ready yes" : "ready" }, player.ready ? "✓ ready" : "not ready yet"),
       isHost && !isSelf ? remove(player) : null,
     );
@@ -133,6 +137,11 @@ export function mountLobby(element, { api, seat, room, leave }) {
     say(big, left > 0 ? String(secondsLeft(left)) : "Go!");
   }
 
+  function present() {
+    list.replaceChildren(...room.state.players.map(row));
+    talk.present();
+  }
+
   update(room.state);
-  return { update, tick, unmount: () => {} };
+  return { update, tick, present, hear: talk.hear, refused: talk.refused, unmount: () => {} };
 }
