@@ -1,13 +1,19 @@
 """One answer, two gateway processes: the award reaches the sockets of both, as the same bytes under the same number."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
 from baton.demo.bot import Bot
 from baton.demo.client import Api
+from baton.demo.gateway import join, open_socket
 from baton.demo.measure import Latencies, Stopwatch
-from baton.demo.recording import Received
+from baton.demo.recording import Received, Recording
 from baton.demo.solvers import SOLVERS
 from contracts.frames import decode_event
 from contracts.ids import SessionId
@@ -99,3 +105,48 @@ async def test_an_award_reaches_the_sockets_of_both_gateways(system: System) -> 
             {"session": session.session_id, "first": min(frames)},
         )
         assert frames == {row["seq"]: bytes(row["frame"]).decode() for row in log}
+
+
+async def close_of(socket: ClientConnection) -> int | None:
+    """The code with which the gateway closes, after whatever it says before."""
+    with contextlib.suppress(ConnectionClosed):
+        async for _ in socket:
+            pass
+    return socket.close_code
+
+
+async def test_a_removed_player_is_out_at_both_gateways_at_once_and_stays_out(system: System) -> None:
+    async with asyncio.timeout(WITHIN_S), Api.open(system.url(GATEWAYS[0])) as api, httpx.AsyncClient() as http:
+        made = await api.make_team("Otters")
+        ada, ben = Bot(api, "Ada", "#17bebb", skill=1, speed=1), Bot(api, "Ben", "#e4572e", skill=1, speed=1)
+        for bot in (ada, ben):
+            await bot.join(made.code)
+        session = await api.create_session(made.host_token, RULES)
+        token, url = ben.seated.token, f"/ws/game/{session.session_id}"
+        sockets = [system.url(name).replace("http", "ws", 1) + url for name in GATEWAYS]
+        stream = f"{system.url(GATEWAYS[1])}/sse/game/{session.session_id}"
+        bens = {"Authorization": f"Bearer {token}"}
+        async with (
+            connected([ada], session.session_id),
+            open_socket(sockets[0]) as here,
+            open_socket(sockets[1]) as there,
+            http.stream("GET", stream, headers=bens, timeout=WITHIN_S) as listening,
+        ):
+            for socket in (here, there):
+                await join(socket, token, Recording())
+                await socket.recv()
+            assert listening.status_code == 200
+            member = f"{api.points_url}/teams/{made.team_id}/players/{ben.seated.player_id}"
+            removed = await http.delete(member, headers={"Authorization": f"Bearer {made.host_token}"})
+            assert removed.status_code == 204
+            assert [await close_of(socket) for socket in (here, there)] == [4507, 4507]
+            lines = [line async for line in listening.aiter_lines()]
+            assert lines[-3:-1] == ["event: close", 'data: {"code":4507,"reason":"left"}']
+            for socket_url in sockets:
+                async with open_socket(socket_url) as socket:
+                    await join(socket, token, Recording())
+                    assert await close_of(socket) == 4507
+            assert (await http.get(stream, headers=bens)).json()["code"] == "left"
+            again = await http.post(f"{api.points_url}/tokens/refresh", headers=bens)
+            assert (again.status_code, again.json()["code"]) == (403, "left_team")
+            await ada.until(lambda state: [player.name for player in state.players] == ["Ada"])
