@@ -15,6 +15,7 @@ PERIODS = {
     tasks.EXPIRE_PUZZLES: 0.5,
     tasks.TELL_ROOMS: 1.0,
     tasks.SWEEP: 1.0,
+    tasks.FOLD_STANDINGS: 2.0,
     tasks.CLOSE_ABANDONED: 60.0,
     tasks.FORGET_OLD: 3600.0,
 }

@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import worker_process_shutdown
 
 from contracts import tasks
-from services.points.service import sessions, settling
+from services.points.service import sessions, settling, standings
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
@@ -70,6 +70,16 @@ def sweep() -> int:
     async def use(held: Resources) -> int:
         sent = await puzzle.sweep(held.puzzle) + await points.sweep(held.points)
         return sent + await held.announcer.sweep()
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.FOLD_STANDINGS)
+def fold_standings() -> int:
+    """Add what finished games changed to the tallies of the standings."""
+
+    async def use(held: Resources) -> int:
+        return await standings.fold(held.points)
 
     return runtime.run(use)
 

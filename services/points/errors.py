@@ -55,6 +55,10 @@ def name_taken() -> Problem:
     return Problem(409, "name_taken", "Somebody in this team has this name.")
 
 
+def rules_not_found() -> Problem:
+    return Problem(404, "rules_not_found", "No game was played by rules of this name.")
+
+
 def invalid_rules(field: str, message: str) -> Problem:
     return Problem(422, "invalid_rules", f"{field}: {message}", field=field)
 

@@ -20,7 +20,7 @@ from services.kit.tokens import Signer, Verifier
 from services.kit.web import create_app, serve
 from services.points.consumer import Consumers
 from services.points.models import SCHEMA, Idempotency
-from services.points.routers import points, sessions, teams, tokens
+from services.points.routers import leaderboard, points, sessions, teams, tokens
 from services.points.service.announcing import Announcer
 from services.points.service.nudging import Nudge, Nudger
 from services.points.settings import PointsSettings
@@ -66,7 +66,7 @@ def application(settings: PointsSettings) -> FastAPI:
         await redis.aclose()
         await database.close()
 
-    routers = [teams.router, tokens.router, sessions.router, points.router]
+    routers = [teams.router, tokens.router, sessions.router, points.router, leaderboard.router]
     return create_app(SCHEMA, DESCRIPTION, settings, lifespan, routers, exception_handlers=DATABASE_ERRORS)
 
 

@@ -24,7 +24,7 @@ class Base(DeclarativeBase):
             "pk": "%(table_name)s_pkey",
         },
     )
-    type_annotation_map = {int: BigInteger, str: Text, bytes: LargeBinary, dict[str, Any]: JSONB}  # noqa: RUF012 (SQLAlchemy's way)
+    type_annotation_map = {int: BigInteger, str: Text, bytes: LargeBinary, dict[str, Any]: JSONB, list[Any]: JSONB}  # noqa: RUF012 (SQLAlchemy's way)
 
 
 class Epoch(Base):
@@ -137,6 +137,7 @@ class LedgerEntry(Base):
     at: Mapped[int]
     kind: Mapped[str]
     amount: Mapped[int]
+    base: Mapped[int | None]
     player_id: Mapped[UUID | None]
     from_player_id: Mapped[UUID | None]
     puzzle_id: Mapped[UUID | None]

@@ -137,39 +137,6 @@ class LedgerPage(BaseModel):
     next: int | None
 
 
-class PlayerResultView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    player_id: UUID
-    seat: int
-    name: str
-    colour: str
-    survived_ms: int
-    solved: int
-    failed: int
-    expired: int
-    by_type: dict[str, dict[str, int]]
-    points_given: int
-    points_received: int
-
-
-class KeptAliveView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
-
-    from_player_id: UUID
-    to_player_id: UUID
-    points: int
-    awards: int
-
-
-class ResultsView(BaseModel):
-    session_id: UUID
-    survival_ms: int
-    end_reason: str
-    players: list[PlayerResultView]
-    kept_alive: list[KeptAliveView]
-
-
 class TriggerDecay(Request):
     session_id: UUID | None = None
     ticks: int = Field(0, ge=0, le=100, description="Extra ticks to take; 0 only settles what is due.")

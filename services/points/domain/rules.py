@@ -1,5 +1,6 @@
 """The rules of a session and the arithmetic of points. Whole milliseconds and whole points only."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,6 +53,22 @@ def parse_rules(given: Mapping[str, Any], puzzle_types: frozenset[str] = KNOWN_P
     if unknown := sorted(set(rules.puzzle_types) - puzzle_types):
         raise InvalidRulesError("puzzle_types", f"unknown: {', '.join(unknown)[:100]}")
     return rules
+
+
+def comparable(rules: Rules) -> dict[str, Any]:
+    """The rules that make a difference to a game, as plain values. The countdown and the order of types make none."""
+    plain: dict[str, Any] = msgspec.to_builtins(rules)
+    del plain["countdown_ms"]
+    return {**plain, "puzzle_types": sorted(rules.puzzle_types)}
+
+
+def rules_id(rules: Rules) -> str:
+    """The name of a set of comparable rules, 16 hexadecimal digits: the same for equal ones, and no other's.
+
+    Results are kept under this name for ever: a rule that is added later has to be left out of `comparable` while it
+    has its default, so that earlier names stay.
+    """
+    return hashlib.sha256(msgspec.json.encode(comparable(rules), order="sorted")).hexdigest()[:16]
 
 
 def points_at(rules: Rules, started_at: int, base: int, at: int) -> int:

@@ -1,6 +1,7 @@
 """Alembic's entry; what it does is the same for every service."""
 
 from services.kit.migrate import run_environment
-from services.points.models import Base
+from services.points.standing_models import Tally
 
-run_environment(Base.metadata)
+# All tables of the service are in the one collection, once the last of its modules is imported.
+run_environment(Tally.metadata)

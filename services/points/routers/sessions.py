@@ -15,16 +15,10 @@ from services.kit.tokens import Identity, Role
 from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.views import public_state
+from services.points.result_schemas import KeptAliveView, PlayerResultView, ResultsView, StandingsView
 from services.points.routers.access import as_host, as_player, in_team
-from services.points.schemas import (
-    KeptAliveView,
-    OpenSession,
-    PlayerResultView,
-    ResultsView,
-    SessionView,
-    SetReady,
-)
-from services.points.service import games, reading, sessions
+from services.points.schemas import OpenSession, SessionView, SetReady
+from services.points.service import games, reading, sessions, standings
 from services.points.service.nudging import Nudge
 from services.points.settings import PointsSettings
 
@@ -105,14 +99,16 @@ async def end_session(session_id: UUID, caller: Caller, transaction: RequestTran
 
 @router.get("/sessions/{session_id}/results")
 async def get_results(session_id: UUID, caller: Caller, transaction: RequestSnapshot) -> ResultsView:
-    """What a finished session amounts to: time, puzzles, and who kept whom alive."""
+    """What a finished session amounts to: time, puzzles, who kept whom alive, and how that stands among others."""
     game = await games.get(transaction, SessionId(session_id))
     await in_team(transaction, caller, game.team_id)
     results = await reading.results(transaction, game)
+    found = await standings.of_game(transaction, game, results)
     return ResultsView(
         session_id=game.session_id,
         survival_ms=results.survival_ms,
         end_reason=results.end_reason.value,
+        standings=None if found is None else StandingsView.model_validate(found),
         players=[PlayerResultView.model_validate(player) for player in results.players],
         kept_alive=[KeptAliveView.model_validate(kept) for kept in results.kept_alive],
     )

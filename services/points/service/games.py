@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from contracts.ids import SessionId
+from contracts.rooms import SessionFinished
 from services.kit import metrics
 from services.kit.database import Transaction
 from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.seats import ForbiddenMoveError
 from services.points.domain.views import outbound
-from services.points.repository import games, saving
+from services.points.repository import games, saving, standings
 from services.points.repository.outbox import outbox
 
 
@@ -29,11 +30,13 @@ async def lock(transaction: Transaction, session_id: SessionId) -> Game:
 
 
 async def keep(transaction: Transaction, game: Game) -> None:
-    """Write the game back, with its events for clients and for the puzzle service."""
+    """Write the game back, with its events for clients and for the puzzle service; if it ended, with its standings."""
     events = outbound(game)
     game.sent_version += len(events)
     await outbox.add(transaction, *events)
     await saving.save_game(transaction, game)
+    if any(isinstance(fact, SessionFinished) for _, fact in game.facts):
+        await standings.record_finished(transaction, [game])
     for entry in game.entries:
         if entry.kind in {"award", "void"}:
             metrics.awards.labels(entry.reason or "paid").inc()

@@ -20,11 +20,11 @@ from sqlalchemy.pool import NullPool
 
 from baton.servers import Postgres
 from services.kit.migrate import configuration, migrate
-from services.points import models as points
+from services.points import standing_models as points
 from services.puzzle import models as puzzle
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS = {"points": points.Base.metadata, "puzzle": puzzle.Base.metadata}
+SCHEMAS = {"points": points.Tally.metadata, "puzzle": puzzle.Base.metadata}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.rules import AwardTarget, Rules
-from services.points.domain.rules import InvalidRulesError, next_decay_at, parse_rules, points_at, zero_at
+from services.points.domain.rules import InvalidRulesError, next_decay_at, parse_rules, points_at, rules_id, zero_at
 
 RULES = Rules()  # 15 points, 1 every 5 000 ms
 
@@ -115,3 +115,19 @@ def test_zero_at_is_exactly_the_first_instant_without_points(
 @pytest.mark.parametrize(("at", "then"), [(1_000, 6_000), (5_999, 6_000), (6_000, 11_000)])
 def test_the_next_decay_is_always_to_come(at: int, then: int) -> None:
     assert next_decay_at(RULES, 1_000, at) == then
+
+
+def test_a_set_of_rules_has_a_name_for_ever() -> None:
+    """Results are kept under it."""
+    assert rules_id(Rules()) == "c698ef43f6053a7a"
+
+
+def test_rules_that_make_a_difference_make_another_name() -> None:
+    others = {"award_target": "next_seat", "puzzle_types": ["memory"], "difficulty": 3, "seats": 5, "penalty": 1}
+    names = {rules_id(parse_rules({field: value})) for field, value in others.items()}
+    assert len(names | {rules_id(Rules())}) == len(others) + 1
+
+
+def test_neither_the_countdown_nor_the_order_of_types_makes_another_name() -> None:
+    types = ["spatial", "memory", "multitasking", "concentration"]
+    assert rules_id(parse_rules({"countdown_ms": 1, "puzzle_types": types})) == rules_id(Rules())
