@@ -75,6 +75,7 @@ export function createApi(config) {
     createTeam: (name) => points("POST", "/teams", { body: { name } }),
     joinTeam: (code, player) => points("POST", `/teams/${at(code)}/players`, { body: player }),
     watchTeam: (code) => points("POST", `/teams/${at(code)}/spectators`, { body: {} }),
+    refreshToken: (token) => points("POST", "/tokens/refresh", { token }),
     readTeam: (id, token) => points("GET", `/teams/${at(id)}`, { token }),
     leaveTeam: (id, playerId, token) => points("DELETE", `/teams/${at(id)}/players/${at(playerId)}`, { token }),
     createSession: (token, rules) => points("POST", "/sessions", { token, body: { rules } }),

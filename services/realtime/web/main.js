@@ -18,6 +18,8 @@ import { codeInAddress, dropSeat, loadSeat, saveSeat, showCode } from "./seats.j
 import { explain, explainClose, seatIsLost, secondsLeft } from "./words.js";
 
 const TICK_MS = 100;
+const REFRESH_AGAIN_MS = 5_000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const REMOVED = "You are no longer in this team.";
 const SCREENS = { lobby: mountLobby, countdown: mountLobby, active: mountGame, finished: mountResults };
 
@@ -30,6 +32,7 @@ let room = null;
 let screen = null;
 let shown = null;
 let retryAt = null;
+let refreshTimer = null;
 
 function show(mount, context) {
   screen?.unmount();
@@ -44,6 +47,7 @@ function notice(text, ...buttons) {
 }
 
 function closeRoom() {
+  clearTimeout(refreshTimer);
   room?.close();
   room = null;
   retryAt = null;
@@ -99,17 +103,31 @@ function goTo(seat, sessionId) {
     onPresence: () => screen?.present?.(),
     onSaid: (frame) => screen?.hear?.(frame),
     onRefused: (error) => screen?.refused?.(error),
+    onToken: (leftMs) => refreshIn(leftMs / 2, entered),
     onLink: (link) => linkChanged(entered, link),
   });
   room.open();
 }
 
-/** Leave if the team says that the seat is gone. (A snapshot without the seat may just be older than the seat.) */
-async function checkSeat(seat) {
-  const team = await api
-    .readTeam(seat.team_id, seat.token)
-    .catch((error) => console.warn("cannot ask the team", error));
-  if (team && !hasSeat(team, seat) && room?.sessionId === seat.session_id) leave(seat, REMOVED);
+/** Exchange the seat's tokens for newer ones after so long, in time before they expire. */
+function refreshIn(delayMs, seat) {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => refresh(seat), Math.min(delayMs, LONGEST_TIMER_MS));
+}
+
+async function refresh(seat) {
+  try {
+    for (const name of ["token", "host_token"]) {
+      if (seat[name]) seat[name] = (await api.refreshToken(seat[name])).token;
+    }
+  } catch (error) {
+    console.warn("the seat's tokens were not refreshed", error);
+    if (!(error instanceof Problem) || error.status >= 500) refreshIn(REFRESH_AGAIN_MS, seat);
+    return;
+  }
+  if (room?.sessionId !== seat.session_id) return; // left meanwhile
+  saveSeat(seat);
+  room.refresh(seat.token);
 }
 
 const hasSeat = (team, seat) => team.players.some((player) => player.player_id === seat.player_id);
@@ -119,7 +137,6 @@ function changed(seat, state, event) {
     leave(seat, REMOVED);
     return;
   }
-  if (event === null && seat.player_id && !hasSeat(state, seat) && state.status !== "finished") checkSeat(seat);
   const fitting = SCREENS[state.status];
   if (fitting !== shown) show(fitting, contextOf(seat));
   else screen.update(state, event);

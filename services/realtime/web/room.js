@@ -25,15 +25,18 @@ export class Room {
   /**
    * `onChange(state, event)` is called after each change: `event` is null when the whole state came anew.
    * `onPresence()` when somebody has come or gone, `onSaid(frame)` when somebody says something, `onRefused(error)`
-   * when something of ours was not taken. `onLink` tells of the connection, as RoomSocket's does.
+   * when something of ours was not taken, `onToken(leftMs)` when it is known how long the token will do. `onLink` tells
+   * of the connection, as RoomSocket's does.
    */
-  constructor(config, sessionId, token, { onChange, onPresence, onSaid, onRefused, onLink }) {
+  constructor(config, sessionId, token, { onChange, onPresence, onSaid, onRefused, onToken, onLink }) {
     this.sessionId = sessionId;
     this.#socket = new RoomSocket(socketUrl(config, sessionId), token, {
-      onWelcome: ({ now }) => {
+      onWelcome: ({ now, expires_at }) => {
         this.clock.reset();
         this.clock.learn(now);
+        onToken(expires_at - now);
       },
+      onRefreshed: ({ expires_at }) => onToken(expires_at - this.clock.now()),
       onSnapshot: ({ now, state }) => {
         this.clock.learn(now);
         this.state = state;
@@ -69,6 +72,11 @@ export class Room {
 
   /** Say something to the team: a frame of type chat or emote. Returns whether there is a connection. */
   say = (frame) => this.#socket.say(frame);
+
+  /** Go on with a newer token. */
+  refresh(token) {
+    this.#socket.refresh(token);
+  }
 
   open() {
     this.#socket.open();

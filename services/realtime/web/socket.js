@@ -17,9 +17,9 @@ export const meansComeBack = (code) =>
 
 /**
  * `listener`: onWelcome(welcome), onSnapshot(snapshot), onEvent(event), onTick(tick), onPong(pong),
- * onPresence(presence), onSaid(frame) for what team-mates say, onRefused(error) for what was not taken of ours, and
- * onLink({phase, …}) with phase `connecting`, `open`, `waiting` (retryAt, in performance.now() time) or `closed`
- * (code, reason). What onEvent throws makes the socket come back for a fresh snapshot.
+ * onRefreshed(refreshed), onPresence(presence), onSaid(frame) for what team-mates say, onRefused(error) for what was
+ * not taken of ours, and onLink({phase, …}) with phase `connecting`, `open`, `waiting` (retryAt, in performance.now()
+ * time) or `closed` (code, reason). What onEvent throws makes the socket come back for a fresh snapshot.
  */
 export class RoomSocket {
   #url;
@@ -61,6 +61,12 @@ export class RoomSocket {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(frame));
     return true;
+  }
+
+  /** Go on with a newer token: on this connection and on all later ones. */
+  refresh(token) {
+    this.#token = token;
+    this.say({ type: "refresh", token });
   }
 
   #hurry = () => {
@@ -130,6 +136,9 @@ export class RoomSocket {
         break;
       case "pong":
         this.#listener.onPong(frame);
+        break;
+      case "refreshed":
+        this.#listener.onRefreshed(frame);
         break;
       case "presence":
         this.#listener.onPresence(frame);

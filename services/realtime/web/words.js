@@ -4,6 +4,7 @@ import { Problem, Unreachable } from "./api.js";
 
 const PROBLEMS = {
   team_not_found: "There is no team with this code. Check the six characters.",
+  left_team: "You are no longer in this team.",
   team_full: "All seats of this team are taken. You can still watch.",
   session_in_progress: "This team is in the middle of a game. You can watch, and join the next one.",
   name_taken: "Somebody in this team has this name already. Take another.",
@@ -54,6 +55,8 @@ const CLOSES = {
   4504: "This game does not exist any more.",
   4505: "The server did not understand this page. Reload it.",
   4506: "The server did not understand this page. Reload it.",
+  4507: "You are no longer in this team.",
+  4508: "Your seat is open in too many tabs. Close some of them.",
   4509: "This page sent too much at once. Reload it.",
 };
 
@@ -62,7 +65,7 @@ export const explainClose = ({ code, reason }) =>
   CLOSES[code] ?? `The server ended the connection (${code}${reason ? `, ${reason}` : ""}).`;
 
 /** Does this close code mean that the seat itself is worth nothing any more? */
-export const seatIsLost = (code) => code === 4501 || code === 4502 || code === 4503;
+export const seatIsLost = (code) => [4501, 4502, 4503, 4507].includes(code);
 
 export const END_REASONS = {
   all_out: "Everybody ran out of points.",
