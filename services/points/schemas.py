@@ -117,7 +117,12 @@ class PointsView(BaseModel):
 
 
 class LedgerEntryView(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+    """Why `player_id` has `amount` points more (or fewer) from the instant `at` on.
+
+    `kind` is `start`, `award` (from `from_player_id`, who solved `puzzle_id`), `penalty` (for failing `puzzle_id`),
+    `tick` (an operator's), or `void`: a solved puzzle that paid nobody, for a `reason`. `decayed` is what the player
+    lost to the decay since the own entry before, and `points` what the player had after this entry; null for a void.
+    """
 
     id: int = Field(validation_alias="entry_id")
     at: int
@@ -128,12 +133,26 @@ class LedgerEntryView(BaseModel):
     puzzle_id: UUID | None
     reason: str | None
     key: str
+    decayed: int | None
+    points: int | None
+
+
+class BalanceView(BaseModel):
+    """What is left to a player at `at` (now, or the end of the game), after `decayed` more since the last entry."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    player_id: UUID
+    at: int
+    decayed: int
+    points: int
 
 
 class LedgerPage(BaseModel):
-    """`next` is the `after` of the next page, null on the last."""
+    """`next` is the `after` of the next page, null on the last, which also has the balances."""
 
     entries: list[LedgerEntryView]
+    balances: list[BalanceView]
     next: int | None
 
 

@@ -78,7 +78,7 @@ class Game(Lobby):
         for seat in self._still_in():
             taken = self._take(seat, ticks * self.rules.decay, at)
             key = f"tick:{self.session_id}:{run_id}:{seat.player_id}"
-            self.entries.append(LedgerEntry(key, at, "tick", -taken, seat.player_id))
+            self.entries.append(LedgerEntry(key, at, "tick", -taken, seat.player_id, base=seat.base))
             told.append(rooms.Ticked(player_id=seat.player_id, base=seat.base, zero_at=seat.zero_at or at))
         self._tell(at, rooms.PointsTicked(ticks=ticks, amount=ticks * self.rules.decay, players=told))
         self.advance(at)
@@ -104,7 +104,7 @@ class Game(Lobby):
         for seat in self.seats:
             seat.base, seat.zero_at = base, zero
             key = f"start:{self.session_id}:{seat.player_id}"
-            self.entries.append(LedgerEntry(key, at, "start", base, seat.player_id))
+            self.entries.append(LedgerEntry(key, at, "start", base, seat.player_id, base=base))
         self._tell(at, rooms.SessionStarted(started_at=at, base=base, zero_at=zero))
 
     def _answer(self, solver: Seat, event: PuzzleAnswered, at: int) -> None:
@@ -120,7 +120,7 @@ class Game(Lobby):
         if self.rules.penalty > 0:
             taken = self._take(solver, self.rules.penalty, at)
             key = f"penalty:{self.session_id}:{puzzle_id}"
-            entry = LedgerEntry(key, at, "penalty", -taken, solver.player_id, puzzle_id=puzzle_id)
+            entry = LedgerEntry(key, at, "penalty", -taken, solver.player_id, puzzle_id=puzzle_id, base=solver.base)
             self.entries.append(entry)
             fact = rooms.PointsPenalised(
                 player_id=solver.player_id,
@@ -141,9 +141,8 @@ class Game(Lobby):
         receiver.base += self.rules.award
         receiver.zero_at = zero_at(self.rules, self.started_at or 0, receiver.base, at)
         key = f"solve:{self.session_id}:{puzzle_id}"
-        self.entries.append(
-            LedgerEntry(key, at, "award", self.rules.award, receiver.player_id, solver.player_id, puzzle_id)
-        )
+        award, to, giver = self.rules.award, receiver.player_id, solver.player_id
+        self.entries.append(LedgerEntry(key, at, "award", award, to, giver, puzzle_id, base=receiver.base))
         awarded = rooms.PointsAwarded(
             from_player_id=solver.player_id,
             to_player_id=receiver.player_id,

@@ -41,7 +41,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """Why somebody has more or fewer points. `key` is the entry's natural name, and unique for ever."""
+    """Why somebody has more or fewer points. `key` is the entry's natural name, and unique for ever.
+
+    `base` is the sum of all amounts of the player's entries up to this one, None where there is no player.
+    """
 
     key: str
     at: int
@@ -51,6 +54,7 @@ class LedgerEntry:
     from_player_id: PlayerId | None = None
     puzzle_id: PuzzleId | None = None
     reason: VoidReason | None = None
+    base: int | None = None
 
 
 def receiver_of(seats: Sequence[Seat], solver: Seat, target: AwardTarget) -> Seat | VoidReason:

@@ -4,30 +4,50 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, insert, literal, select
+from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, literal, select
 
-from contracts.ids import SessionId
+from contracts.ids import PlayerId, SessionId
 from contracts.rooms import Status
 from services.kit.database import NOW_MS, Transaction
 from services.kit.models import table_of
 from services.points import models
 
-_ledger, _requests, _sessions = (
+_ledger, _requests, _sessions, _seats = (
     table_of(models.LedgerEntry),
     table_of(models.TickRequest),
     table_of(models.Session),
+    table_of(models.Seat),
 )
 
 
-async def read_entries(transaction: Transaction, session_id: SessionId, after: int, limit: int) -> Sequence[Row[Any]]:
-    """A page of the session's entries, in the order in which they were made."""
-    statement = (
-        select(_ledger)
-        .where(_ledger.c.session_id == session_id, _ledger.c.entry_id > after)
-        .order_by(_ledger.c.entry_id)
-        .limit(limit)
-    )
+async def read_entries(
+    transaction: Transaction, session_id: SessionId, player_id: PlayerId | None, after: int, limit: int
+) -> Sequence[Row[Any]]:
+    """A page of the session's entries, or of one player's, in the order in which they were made.
+
+    Each comes with `previous_at`, the instant of the entry before it of the same player.
+    """
+    page = select(_ledger).where(_ledger.c.session_id == session_id, _ledger.c.entry_id > after)
+    if player_id is not None:
+        page = page.where(_ledger.c.player_id == player_id)
+    entries = page.order_by(_ledger.c.entry_id).limit(limit).subquery()
+    previous = _last_entry(entries.c.session_id, entries.c.player_id).where(_ledger.c.entry_id < entries.c.entry_id)
+    statement = select(entries, previous.scalar_subquery().label("previous_at")).order_by(entries.c.entry_id)
     return (await transaction.connection.execute(statement)).all()
+
+
+async def last_entries(transaction: Transaction, session_id: SessionId) -> dict[PlayerId, int]:
+    """The instants of all players' last entries."""
+    last = _last_entry(_seats.c.session_id, _seats.c.player_id).scalar_subquery().label("at")
+    statement = select(_seats.c.player_id, last).where(_seats.c.session_id == session_id)
+    rows = await transaction.connection.execute(statement)
+    return {PlayerId(row.player_id): row.at for row in rows if row.at is not None}
+
+
+def _last_entry(session_id: ColumnElement[UUID], player_id: ColumnElement[UUID]) -> Select[tuple[int]]:
+    """The instant of a player's last entry: a walk back along the session's entries, up to the first of the player."""
+    same = (_ledger.c.session_id == session_id) & (_ledger.c.player_id == player_id)
+    return select(_ledger.c.at).where(same).order_by(_ledger.c.entry_id.desc()).limit(1)
 
 
 async def request_ticks(transaction: Transaction, run_id: UUID, session_id: SessionId | None, ticks: int) -> int:

@@ -5,13 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from contracts.ids import SessionId, TeamId
+from contracts.ids import PlayerId, SessionId, TeamId
 from services.kit.database import Transaction
 from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
 from services.kit.tokens import Identity
 from services.points.domain.views import points_of
 from services.points.routers.access import AsOperator, in_team, of_team
 from services.points.schemas import (
+    BalanceView,
     DecayTriggered,
     LedgerEntryView,
     LedgerPage,
@@ -19,7 +20,7 @@ from services.points.schemas import (
     PointsView,
     TriggerDecay,
 )
-from services.points.service import games, reading, settling
+from services.points.service import games, ledger, reading, settling
 from services.points.service.nudging import Nudge
 
 router = APIRouter(tags=["points"])
@@ -64,17 +65,28 @@ async def team_points(team_id: UUID, caller: Caller, transaction: RequestSnapsho
 async def session_ledger(
     session_id: UUID,
     caller: Caller,
-    transaction: RequestTransaction,
+    transaction: RequestSnapshot,
+    player_id: Annotated[UUID | None, Query(description="only what changed this player's points")] = None,
     after: Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> LedgerPage:
-    """Every entry that changed somebody's points, page by page, in the order in which they were made."""
+    """Every entry that changed somebody's points, page by page, in the order in which they were made.
+
+    An entry tells what the decay took since the player's entry before, and what the player had after it; the last page,
+    what decayed since then and what is left. So each point is accounted for: all amounts less all that decayed are
+    the points that are left.
+    """
     game = await games.get(transaction, SessionId(session_id))
     await in_team(transaction, caller, game.team_id)
-    entries = await reading.entries(transaction, game.session_id, after, limit)
+    player = None if player_id is None else PlayerId(player_id)
+    entries, balances = await ledger.page(transaction, game, player, after, limit)
     return LedgerPage(
-        entries=[LedgerEntryView.model_validate(entry) for entry in entries],
-        next=entries[-1].entry_id if len(entries) == limit else None,
+        entries=[
+            LedgerEntryView.model_validate({**found.entry._asdict(), "decayed": found.decayed, "points": found.points})
+            for found in entries
+        ],
+        balances=[BalanceView.model_validate(balance) for balance in balances],
+        next=entries[-1].entry.entry_id if len(entries) == limit else None,
     )
 
 

@@ -1,9 +1,4 @@
-"""What can be asked about a session: points at this moment, the ledger, the results."""
-
-from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import Row
+"""What can be asked about a session: points at this moment, the results."""
 
 from contracts.frames import decode_event
 from contracts.ids import SessionId, TeamId
@@ -13,7 +8,7 @@ from services.kit.database import Transaction
 from services.points import errors
 from services.points.domain.game import Game
 from services.points.domain.results import Results, results_of
-from services.points.repository import ledger, rooms, teams
+from services.points.repository import rooms, teams
 from services.points.service import games
 
 
@@ -29,11 +24,6 @@ async def latest_of_team(transaction: Transaction, team_id: TeamId) -> SessionId
     if session_id is None:
         raise errors.session_not_found()
     return session_id
-
-
-async def entries(transaction: Transaction, session_id: SessionId, after: int, limit: int) -> Sequence[Row[Any]]:
-    """A page of the ledger."""
-    return await ledger.read_entries(transaction, session_id, after, limit)
 
 
 async def results(transaction: Transaction, game: Game) -> Results:

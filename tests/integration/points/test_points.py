@@ -10,6 +10,7 @@ from contracts.events import PuzzleEvent
 from contracts.rooms import Status
 from services.kit.database import Database
 from services.points.service import answers, settling
+from services.points.service import games as games_service
 from services.puzzle.service.upkeep import Position
 from tests.points_game import OPERATOR, Game, Rows, Team, bearer, begin, problem
 
@@ -104,7 +105,90 @@ async def test_a_ledger_that_ends_with_its_page_has_an_empty_one_behind_it(
     path = f"/sessions/{game.session_id}/ledger"
     first = await game.team.get(f"{path}?limit=2")
     assert first["next"] == first["entries"][-1]["id"]
-    assert await game.team.get(f"{path}?limit=2&after={first['next']}") == {"entries": [], "next": None}
+    assert first["balances"] == []
+    last = await game.team.get(f"{path}?limit=2&after={first['next']}")
+    assert (last["entries"], last["next"], len(last["balances"])) == ([], None, 2)
+
+
+async def pages_of(game: Game, limit: int, **query: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """All entries and the balances behind them."""
+    entries: list[dict[str, Any]] = []
+    after: int | None = 0
+    while after is not None:
+        asked = "&".join(f"{name}={value}" for name, value in {"after": after, "limit": limit, **query}.items())
+        page = await game.team.get(f"/sessions/{game.session_id}/ledger?{asked}")
+        assert len(page["entries"]) <= limit
+        entries += page["entries"]
+        after = page["next"]
+        assert (page["balances"] == []) == (after is not None)
+    return entries, page["balances"]
+
+
+async def test_every_point_of_a_player_is_accounted_for(client: httpx.AsyncClient, database: Database) -> None:
+    """Amounts less what decayed are the points, entry by entry, on pages of any size, for one player or for all."""
+    game = await begin(client, database, players=3, penalty=2, interval_ms=1_000, start_points=5, award=4)
+    first, second, third = game.players
+    make, t = game.puzzles, game.started_at
+    await apply(
+        database,
+        make.solved(first, t + 1_500),  # 4 left of 5, and 4 more, to the second
+        make.failed(second, t + 2_000),
+        make.solved(third, t + 4_999),  # to the first, who has 1 left
+        make.solved(second, t + 5_000),  # the third is out by now: to the first again
+        make.solved(third, t + 5_001),  # void: the solver is out
+        make.failed(first, t + 13_000),  # who is out
+    )
+    await game.team.as_host(game.session_id, "end")
+    async with database.transaction() as transaction:
+        ended = await games_service.lock(transaction, game.session_id)
+        ended.advance(t + 60_000)
+        await games_service.keep(transaction, ended)
+
+    whole, balances = await pages_of(game, 500)
+    told = [(e["kind"], e["player_id"], e["at"] - t, e["decayed"], e["amount"], e["points"]) for e in whole]
+    assert told == [
+        *(("start", str(player), 0, 0, 5, 5) for player in game.players),
+        ("award", str(second), 1_500, 1, 4, 8),
+        ("penalty", str(second), 2_000, 1, -2, 5),
+        ("award", str(first), 4_999, 4, 4, 5),
+        ("award", str(first), 5_000, 1, 4, 8),
+        ("void", None, 5_001, None, 0, None),
+    ]
+    assert whole[-1]["reason"] == "solver_out"
+    assert whole[-1]["from_player_id"] == str(third)
+    assert [(b["player_id"], b["decayed"], b["points"]) for b in balances] == [
+        (str(first), 8, 0),
+        (str(second), 5, 0),
+        (str(third), 5, 0),
+    ]
+    assert {b["at"] for b in balances} == {ended.finished_at}
+    for limit in (1, 2, 3):
+        assert await pages_of(game, limit) == (whole, balances)
+        for player, balance in zip(game.players, balances, strict=True):
+            own = [entry for entry in whole if entry["player_id"] == str(player)]
+            assert await pages_of(game, limit, player_id=player) == (own, [balance])
+            points = 0
+            for entry in own:
+                points += entry["amount"] - entry["decayed"]
+                assert points == entry["points"]
+            assert points - balance["decayed"] == balance["points"]
+
+
+async def test_a_running_game_has_balances_of_this_moment(client: httpx.AsyncClient, database: Database) -> None:
+    game = await begin(client, database, players=1, interval_ms=250, start_points=10_000)
+    _, [balance] = await pages_of(game, 10)
+    assert balance["at"] >= game.started_at
+    assert balance["decayed"] == (balance["at"] - game.started_at) // 250 == 10_000 - balance["points"]
+
+
+async def test_before_a_game_there_is_nothing_to_explain(client: httpx.AsyncClient) -> None:
+    team = await Team.make(client, 1)
+    session_id = await team.open()
+    path = f"/sessions/{session_id}/ledger"
+    assert await team.get(path) == {"entries": [], "balances": [], "next": None}
+    for player, expected in ((uuid4(), (404, "player_not_in_session")), ("x", (422, "invalid_request"))):
+        response = await client.get(f"{path}?player_id={player}", headers=bearer(team.host))
+        assert problem(response) == expected
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "after=-1", "after=99999999999999999999"])

@@ -7,6 +7,7 @@ The real game is fed as the service feeds it: events in their order, the worker'
 import random
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 from uuid import UUID
 
 import pytest
@@ -157,7 +158,9 @@ def compare_ledger(played: Played) -> None:
     keys = [entry.key for entry in game.entries]
     assert len(set(keys)) == len(keys)
     for seat, person in zip(game.seats, reference.people, strict=True):
-        entries = sum(entry.amount for entry in game.entries if entry.player_id == seat.player_id)
+        own = [entry for entry in game.entries if entry.player_id == seat.player_id]
+        entries = sum(entry.amount for entry in own)
+        assert [entry.base for entry in own] == list(accumulate(entry.amount for entry in own))
         assert entries == seat.base == person.moved
         if game.started_at is not None and game.finished_at is not None:
             until = game.finished_at if seat.eliminated_at is None else seat.eliminated_at
