@@ -53,7 +53,7 @@ class Entrance:
                 await self._subscriptions.subscribe(room_channel(session_id), room.receive)
                 for _ in range(TRIES):
                     if await self._admit(room, member, identity, join):
-                        self._upkeep.watch_now()
+                        self._upkeep.watch(room)
                         return room
             except (NotListeningError, RoomUnavailableError) as error:
                 log.warning("room_unavailable", session_id=str(session_id), error=str(error))

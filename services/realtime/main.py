@@ -105,7 +105,7 @@ def server_options(settings: RealtimeSettings) -> dict[str, Any]:
         # A frame a little over the limit is closed with our own code; one far over it is not even read.
         "ws_max_size": 4 * settings.max_frame_bytes,
         "ws_per_message_deflate": False,
-        "ws_ping_interval": 15.0,
+        "ws_ping_interval": 25.0,
         "ws_ping_timeout": 10.0,
     }
 

@@ -6,6 +6,7 @@ whose minor version it is pinned; tests/integration/realtime/test_hostile.py gua
 """
 
 import asyncio
+import random
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -145,6 +146,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
         self._part()
         self._abort_in(LAST_WRITE_S)
+
+    def schedule_ping(self) -> None:
+        # uvicorn would ping all who came at once at once again, for as long as they stay.
+        delay_s = (self.ping_interval or 0.0) * random.uniform(0.8, 1)  # noqa: S311 (it spreads load)
+        self.ping_timer = self.loop.call_later(delay_s, self.send_keepalive_ping)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

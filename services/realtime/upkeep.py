@@ -42,14 +42,17 @@ class Upkeep:
         self._subscriptions = subscriptions
         self._check_now = asyncio.Event()
         self._watch_now = asyncio.Event()
+        self._opened: list[Room] = []
 
     def check_now(self) -> None:
         """Messages were lost: compare all positions at once."""
         self._check_now.set()
 
-    def watch_now(self) -> None:
-        """A room was opened: say at once that it is watched."""
-        self._watch_now.set()
+    def watch(self, room: Room) -> None:
+        """Somebody has come into the room: say at once that it is watched, if it was not."""
+        if len(room.members) == 1:
+            self._opened.append(room)
+            self._watch_now.set()
 
     async def check_positions(self) -> None:
         """Compare each room with Valkey: a lost last message leaves no gap that anybody could see."""
@@ -77,10 +80,16 @@ class Upkeep:
 
     async def keep_watched(self) -> None:
         """Say which rooms somebody is in, so that they, and no others, are sent ticks."""
+        loop = asyncio.get_running_loop()
+        next_round = loop.time()
         while True:
-            await wait(self._watch_now, WATCH_EVERY_S)
+            await wait(self._watch_now, max(0.0, next_round - loop.time()))
+            rooms, self._opened = self._opened, []
+            if loop.time() >= next_round:
+                next_round = loop.time() + WATCH_EVERY_S
+                rooms = [room for room in self._hub if room.members]
             now = local_ms()
-            watched = {str(room.session_id): now + WATCHED_FOR_MS for room in self._hub if room.members}
+            watched = {str(room.session_id): now + WATCHED_FOR_MS for room in rooms}
             pipeline = self._redis.pipeline(transaction=False)
             if watched:
                 pipeline.zadd(WATCHED_ROOMS, watched)
