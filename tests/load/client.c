@@ -21,11 +21,21 @@ enum { SUBJECT_PIDS = 64 };
 static void open_all(void) {
     memset(histogram, 0, sizeof histogram);
     uint64_t began = now_us();
-    for (opened = 0; joined < count;) {
-        while (opened < count && in_flight < at_once) open_one(&all[opened++]);
-        turn(1000);
+    for (opened = sent_back = 0; joined < count;) {
+        while (sent_back_first && sent_back_first->back_at <= now_us()) {
+            struct connection *back = sent_back_first;
+            sent_back_first = back->next;
+            open_one(back);
+        }
+        for (; opened < count && in_flight < at_once; opened++) {
+            all[opened].began = now_us();
+            all[opened].sent_back = 0;
+            open_one(&all[opened]);
+        }
+        turn(sent_back_first ? 10 : 1000);
     }
-    printf("{\"connections\":%u,\"seconds\":%.6f", joined, (double)(now_us() - began) / 1e6);
+    printf("{\"connections\":%u,\"seconds\":%.6f,\"sent_back\":%u", joined, (double)(now_us() - began) / 1e6,
+           sent_back);
     print_latencies();
     printf("}\n");
 }

@@ -10,20 +10,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ = 1 << 18, BATCH = 512, FROM_ONE_ADDRESS = 20000 };
+enum { READ = 1 << 18, BATCH = 512, FROM_ONE_ADDRESS = 20000, BACK_AFTER_US = 500000, PATIENCE = 20 };
 enum state { CLOSED, CONNECTING, SHAKING, JOINING, IN };
 
 struct connection {
     int file;
     enum state state;
     uint32_t room, have;
-    uint64_t seq, began;
+    uint32_t sent_back;
+    uint64_t seq, began, back_at;
     unsigned char *rest; /* of a frame that has not come whole */
     char *path, *first, *before;
+    struct connection *next; /* of those that were sent back */
 };
 
-static struct connection *all;
-static uint32_t count, opened, joined, in_flight, at_once;
+static struct connection *all, *sent_back_first, *sent_back_last;
+static uint32_t count, opened, joined, in_flight, at_once, sent_back;
 static const char *mark, *headers, *pinged, *pong;
 static uint16_t port;
 static int loop;
@@ -44,6 +46,24 @@ static void leave(struct connection *connection, int code) {
     joined--;
     closed++;
     if (code) close_code = (uint64_t)code;
+}
+
+/* The subject has asked a client that is not in yet to come back: it does, half a second later. */
+static void come_back(struct connection *connection, const void *said, size_t length) {
+    if (++connection->sent_back > PATIENCE) fail(connection, "sent back too often", said, length);
+    close(connection->file);
+    connection->state = CLOSED;
+    connection->back_at = now_us() + BACK_AFTER_US;
+    connection->next = NULL;
+    if (sent_back_first) sent_back_last->next = connection;
+    else sent_back_first = connection;
+    sent_back_last = connection;
+    in_flight--;
+    sent_back++;
+}
+
+static int means_come_back(int code) {
+    return code == 1012 || (3000 <= code && code < 3500) || (4000 <= code && code < 4500);
 }
 
 static void send_frame(struct connection *connection, int kind, const char *text, size_t length) {
@@ -132,10 +152,14 @@ static size_t frames(struct connection *connection, unsigned char *at, size_t ha
         }
         case 0x89: send_frame(connection, 10, (char *)frame + head, length); break;
         case 0x8a: break;
-        case 0x88:
-            if (connection->state != IN) fail(connection, "closed", frame + head + 2, length > 2 ? length - 2 : 0);
-            leave(connection, length >= 2 ? frame[head] << 8 | frame[head + 1] : 1005);
+        case 0x88: {
+            int code = length >= 2 ? frame[head] << 8 | frame[head + 1] : 1005;
+            const unsigned char *reason = frame + head + 2;
+            if (connection->state == IN) leave(connection, code);
+            else if (means_come_back(code)) come_back(connection, reason, length - 2);
+            else fail(connection, "closed", reason, length > 2 ? length - 2 : 0);
             return have;
+        }
         default: fail(connection, "a frame that nobody should send", frame, 0);
         }
     }
@@ -158,7 +182,11 @@ static void shake(struct connection *connection) {
 static size_t shaken(struct connection *connection, unsigned char *at, size_t have) {
     unsigned char *end = memmem(at, have, "\r\n\r\n", 4);
     if (!end) return 0;
-    if (have < 12 || memcmp(at, "HTTP/1.1 101", 12)) fail(connection, "handshake refused", at, have);
+    if (!memcmp(at, "HTTP/1.1 503", 12)) {
+        come_back(connection, at, have);
+        return have;
+    }
+    if (memcmp(at, "HTTP/1.1 101", 12)) fail(connection, "handshake refused", at, have);
     if (!memmem(at, (size_t)(end - at), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", 28)) fail(connection, "wrong accept", at, have);
     connection->state = JOINING;
     if (*connection->first) send_frame(connection, 1, connection->first, strlen(connection->first));
@@ -196,7 +224,6 @@ static void open_one(struct connection *connection) {
     if (bind(file, (struct sockaddr *)&mine, sizeof mine)) die("bind");
     connection->file = file;
     connection->have = 0;
-    connection->began = now_us();
     connection->seq = strtoull(connection->before, NULL, 10);
     connection->state = CONNECTING;
     in_flight++;

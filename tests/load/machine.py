@@ -84,6 +84,13 @@ def cpu_us(process: psutil.Process) -> float:
     return sum(one.user + one.system for one in times) * 1e6
 
 
+def foreign_cpu_s() -> float:
+    """Seconds of CPU that everything but this benchmark has used since the machine started, or was kept from using."""
+    times = psutil.cpu_times()
+    all_in_all = sum(times) - times.idle - times.iowait - times.guest - times.guest_nice  # guests count as users too
+    return float(all_in_all) - cpu_us(psutil.Process()) / 1e6
+
+
 def listens(port: int) -> bool:
     """Whether somebody takes connections on that port of the loopback address."""
     try:

@@ -13,7 +13,7 @@ import psutil
 from baton.ports import any_free
 from baton.servers import Valkey
 from tests.load.crowd import Crowd, crowd
-from tests.load.machine import BenchError, cpu_us, family, last_words, resident_kb, running, surroundings
+from tests.load.machine import BenchError, cpu_us, family, foreign_cpu_s, last_words, resident_kb, running, surroundings
 from tests.load.rooms import BenchRoom, frame_tail, make_rooms, prepare
 from tests.load.subjects.base import Site, Stream, Subject
 from tests.load.workloads import Workload
@@ -39,6 +39,8 @@ class Outcome:
     doubled: int = 0
     closed: int = 0
     """Clients whose connection the subject ended."""
+    sent_back: int = 0
+    """How often a client in a storm was asked to come back later, and did."""
     p50_ms: float | None
     p99_ms: float | None
     p999_ms: float | None
@@ -50,6 +52,8 @@ class Outcome:
     """How late the publisher was at worst."""
     client_share: float = 0.0
     """The load client's CPU as a part of one core."""
+    foreign_share: float = 0.0
+    """CPU of everything else on the machine meanwhile, in cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,7 @@ class Run:
             kb_per_connection=taken if self.workload.idle_rooms else None,
             publisher_late_ms=published["late_ms"],
             client_share=counted["client_cpu_us"] / (self.seconds * 1e6),
+            foreign_share=counted["foreign_share"],
         )
 
     def _tell(
@@ -115,7 +120,9 @@ class Run:
         with _publishing(self.subject.publisher(site, stream), self.folder) as publisher:
             numbers = [start, rate, total, len(stream.rooms), begin, end, end + int(GRACE_S * 1e6)]
             clients.measure(numbers, [one.pid for one in family(process)])
+            since, foreign = time.monotonic(), foreign_cpu_s()
             counted = clients.measured(within=lead_s + WARM_UP_S + self.seconds + GRACE_S + 10)
+            counted["foreign_share"] = (foreign_cpu_s() - foreign) / (time.monotonic() - since)
             return counted, publisher()
 
 
@@ -125,6 +132,7 @@ def _storm(clients: Crowd, process: psutil.Process) -> Outcome:
     opened = clients.open(OPEN_WITHIN_S)
     return Outcome(
         delivered=opened["connections"],
+        sent_back=opened["sent_back"],
         p50_ms=opened["p50_ms"],
         p99_ms=opened["p99_ms"],
         p999_ms=opened["p999_ms"],

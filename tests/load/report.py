@@ -18,6 +18,8 @@ from tests.load.workloads import Workload
 FLOOR = "floor"
 BUSY = 0.8
 """A load client that takes more of its core may have delayed what it measured."""
+NOISY = 0.2
+"""Other programs that take more cores than this make all figures worse than they are, and not evenly."""
 
 Row = Mapping[str, Any]
 Repetitions = Mapping[tuple[str, str], Sequence[Outcome | None]]
@@ -80,6 +82,7 @@ def _row(
         "lost": sum(outcome.lost for outcome in done),
         "doubled": sum(outcome.doubled for outcome in done),
         "closed": sum(outcome.closed for outcome in done),
+        "sent_back": sum(outcome.sent_back for outcome in done),
         "p50_ms": middle(lambda outcome: outcome.p50_ms),
         "p99_ms": middle(lambda outcome: outcome.p99_ms),
         "p999_ms": middle(lambda outcome: outcome.p999_ms),
@@ -88,6 +91,7 @@ def _row(
         "cpu_us_per_connect": middle(lambda outcome: outcome.cpu_us_per_connect),
         "publisher_late_ms": middle(lambda outcome: outcome.publisher_late_ms),
         "client_share": middle(lambda outcome: outcome.client_share),
+        "foreign_share": middle(lambda outcome: outcome.foreign_share),
     }
 
 
@@ -119,6 +123,10 @@ def show(console: Console, workloads: Sequence[Workload], found: Sequence[Row]) 
         for doubt in _doubts(row):
             console.print(f"{row['workload']}, {row['subject']}: {doubt}", style="yellow")
 
+    noise = max((row["foreign_share"] for row in found), default=0.0)
+    if noise > NOISY:
+        console.print(f"other programs took up to {noise:.1f} cores meanwhile: no quiet machine", style="yellow")
+
 
 def _table(workload: Workload, found: Sequence[Row], box: Box) -> Table:
     columns = STORM_COLUMNS if not workload.rate else LOAD_COLUMNS | (MEMORY_COLUMNS if workload.idle_rooms else {})
@@ -137,6 +145,8 @@ def _doubts(row: Row) -> list[str]:
         doubts.append(f"{row['doubled']} messages came twice or out of order")
     if row["closed"]:
         doubts.append(f"{row['closed']} clients were cut off")
+    if row["sent_back"]:
+        doubts.append(f"clients were asked {row['sent_back']} times to come back later")
     if row["client_share"] > BUSY:
         doubts.append("the load client itself was busy: latencies are its own in part")
     return doubts

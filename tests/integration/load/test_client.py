@@ -57,8 +57,8 @@ class Liar:
 
 
 @contextmanager
-def _listening(liar: Liar) -> Iterator[Server]:
-    with serve(liar.serve, "127.0.0.1", 0, compression=None) as server:
+def _listening(handler: Callable[[ServerConnection], None]) -> Iterator[Server]:
+    with serve(handler, "127.0.0.1", 0, compression=None) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -71,7 +71,7 @@ def _listening(liar: Liar) -> Iterator[Server]:
 def _measured(folder: Path, script: Callable[[Liar, ServerConnection], None], clients: int = 1) -> dict[str, Any]:
     liar = Liar()
     liar.script = script
-    with _listening(liar) as server:
+    with _listening(liar.serve) as server:
         port = server.socket.getsockname()[1]
         seats = [Seat(0, "/") for _ in range(clients)]
         with crowd(port, seats, Manners(mark='"joined"'), folder, at_once=8) as those:
@@ -154,3 +154,24 @@ def test_a_client_that_is_cut_off_is_counted_with_the_code_of_the_close(tmp_path
     found = _measured(tmp_path, cut)
 
     assert (found["delivered"], found["closed"], found["close_code"]) == (1, 1, 4000)
+
+
+def test_a_client_that_is_told_to_come_back_does(tmp_path: Path) -> None:
+    visits: list[int] = []
+
+    def refuse_once(connection: ServerConnection) -> None:
+        visits.append(len(visits))
+        if len(visits) == 1:
+            connection.close(4001, "room_unavailable")
+        else:
+            connection.send('{"joined":true}')
+        list(connection)
+
+    with (
+        _listening(refuse_once) as server,
+        crowd(server.socket.getsockname()[1], [Seat(0, "/")], Manners(mark='"joined"'), tmp_path, at_once=1) as those,
+    ):
+        opened = those.open()
+
+    assert (opened["connections"], opened["sent_back"], len(visits)) == (1, 1, 2)
+    assert opened["p50_ms"] >= 490
