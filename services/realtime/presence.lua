@@ -2,101 +2,93 @@
 -- The whole of it each time, so a call may be lost or doubled. Instants are this server's: gateways' clocks may differ.
 --
 -- KEYS[1] hash   KEYS[2] channel
---   'g:<gateway>'  '<ends> <more> <person> <connections> <person> <connections> …'; counts for nothing from `ends` on
---   'p:<person>'   '<since> <ends>': who is there, or has closed the last connection and is there until `ends`
+--   'g:<gateway>'  '<ends> <report>', which counts for nothing from `ends` on; report: '<more> <person> <connections> …'
+--   'people'       '<first end> <person> <since> <ends> …': everybody who is there; `ends` is 0, or until when somebody
+--                  who has closed the last connection is there; the first of these ends before all, 0 if there is none
 --   'told'         the list that the room was told last
 -- ARGV[1] gateway   ARGV[2] ms until it is given up   ARGV[3] ms until who has closed all connections is gone
 -- ARGV[4] PUBLISH or SPUBLISH   ARGV[5] '1': tell the room in any case   ARGV[6] how many to list at most
--- ARGV[7] how many connections are not named
--- ARGV[8...] person ('<role>:<subject>'), connections, person, connections …
+-- ARGV[7...] the report: how many connections are not named, person ('<role>:<subject>'), connections, person, …
 -- Returns after how many ms a call is needed for the room to be told of somebody's end; 0 if nobody's is foreseen.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local gateway = ARGV[1]
-local due = math.huge
 
 local function whole(number)
   return string.format('%.0f', number)
 end
 
-local function words(text)
-  local found = {}
-  for word in string.gmatch(text, '%S+') do
-    found[#found + 1] = word
-  end
-  return found
-end
-
+local own = 'g:' .. ARGV[1]
+local report = #ARGV > 7 and table.concat(ARGV, ' ', 7) or nil
 local fields = redis.call('HGETALL', KEYS[1])
-local people, told, before = {}, nil, {}
-local connections, more = {}, tonumber(ARGV[7])
+local reports, before, people, told = {}, nil, '0', nil
+local same, due = ARGV[5] ~= '1', math.huge
 for i = 1, #fields, 2 do
-  local kind, name, value = string.sub(fields[i], 1, 2), string.sub(fields[i], 3), fields[i + 1]
-  if kind == 'p:' then
-    people[name] = value
-  elseif kind == 'g:' then
-    local report = words(value)
-    local ends = tonumber(report[1])
-    if ends <= now then
-      redis.call('HDEL', KEYS[1], fields[i])
-    else
-      local counted = name == gateway and before or connections
-      for j = 3, #report, 2 do
-        counted[report[j]] = (counted[report[j]] or 0) + report[j + 1]
-      end
-      if name ~= gateway then
-        more = more + report[2]
-        due = math.min(due, ends)
-      end
-    end
-  else
+  local name, value = fields[i], fields[i + 1]
+  if name == 'people' then
+    people = value
+  elseif name == 'told' then
     told = value
+  else
+    local ends, its = string.match(value, '^(%d+) (.*)$')
+    ends = tonumber(ends)
+    if ends <= now then
+      redis.call('HDEL', KEYS[1], name)
+      same = false
+    elseif name == own then
+      before = its
+    else
+      reports[#reports + 1] = its
+      due = math.min(due, ends)
+    end
   end
 end
 
-local here = {}
-for i = 8, #ARGV, 2 do
-  here[ARGV[i]] = tonumber(ARGV[i + 1])
-  connections[ARGV[i]] = (connections[ARGV[i]] or 0) + here[ARGV[i]]
-end
-if #ARGV > 7 then
-  local report = { whole(now + ARGV[2]), ARGV[7], unpack(ARGV, 8) }
-  redis.call('HSET', KEYS[1], 'g:' .. gateway, table.concat(report, ' '))
+local first_end = tonumber(string.match(people, '^%d+'))
+if report then
+  redis.call('HSET', KEYS[1], own, whole(now + ARGV[2]) .. ' ' .. report)
 else
-  redis.call('HDEL', KEYS[1], 'g:' .. gateway)
+  redis.call('HDEL', KEYS[1], own)
+end
+if same and told and report == before and (first_end == 0 or first_end > now) then
+  -- Most calls only say that all is as it was.
+  due = first_end == 0 and due or math.min(due, first_end)
+  redis.call('PEXPIRE', KEYS[1], math.max(ARGV[2], ARGV[3]))
+  return due == math.huge and 0 or due - now
 end
 
-local everybody = {}
-for _, persons in ipairs({ people, connections, before }) do
-  for person in pairs(persons) do
-    everybody[person] = true
+local known, connections, just_closed, more = {}, {}, {}, 0
+for person, since, ends in string.gmatch(people, '(%a+:%S+) (%d+) (%d+)') do
+  known[person] = { since = tonumber(since), ends = tonumber(ends) }
+end
+for person in string.gmatch(before or '', '(%a+:%S+) %d+') do
+  just_closed[person] = true
+end
+reports[#reports + 1] = report
+for _, its in ipairs(reports) do
+  more = more + string.match(its, '^%d+')
+  for person, count in string.gmatch(its, '(%a+:%S+) (%d+)') do
+    connections[person] = (connections[person] or 0) + count
+    known[person] = known[person] or { since = now }
   end
 end
 
 local present = {}
-for person in pairs(everybody) do
-  local since, ends = string.match(people[person] or whole(now) .. ' 0', '^(%d+) (%d+)$')
-  local count = connections[person] or 0
-  if count > 0 then
-    ends = '0'
-  elseif before[person] then
-    ends = whole(now + ARGV[3])
+first_end = math.huge
+for person, here in pairs(known) do
+  if connections[person] then
+    here.ends = 0
+  elseif just_closed[person] then
+    here.ends = now + ARGV[3]
   end
-  if count == 0 and tonumber(ends) <= now then
-    redis.call('HDEL', KEYS[1], 'p:' .. person)
-  else
-    local value = since .. ' ' .. ends
-    if value ~= people[person] then
-      redis.call('HSET', KEYS[1], 'p:' .. person, value)
-    end
-    if count == 0 then
-      due = math.min(due, tonumber(ends))
-    end
-    local role, subject = string.match(person, '^(%a+):(.*)$')
-    present[#present + 1] = { role = role, subject = subject, since = tonumber(since), count = math.max(1, count) }
+  if connections[person] or here.ends > now then
+    here.name, here.connections = person, connections[person] or 1
+    here.role, here.subject = string.match(person, '^(%a+):(.*)$')
+    present[#present + 1] = here
+    first_end = here.ends > 0 and math.min(first_end, here.ends) or first_end
   end
 end
+due = math.min(due, first_end)
 
 local ranks = { player = 1, host = 2, spectator = 3 }
 table.sort(present, function(one, other)
@@ -107,13 +99,15 @@ table.sort(present, function(one, other)
   end
   return one.subject < other.subject
 end)
-local listed = {}
-for i, person in ipairs(present) do
+
+local kept, listed = { first_end == math.huge and '0' or whole(first_end) }, {}
+for i, here in ipairs(present) do
+  kept[i + 1] = string.format('%s %.0f %.0f', here.name, here.since, here.ends)
   if i <= tonumber(ARGV[6]) then
     local shape = '{"subject":"%s","role":"%s","since":%.0f,"connections":%.0f}'
-    listed[i] = string.format(shape, person.subject, person.role, person.since, person.count)
+    listed[i] = string.format(shape, here.subject, here.role, here.since, here.connections)
   else
-    more = more + person.count
+    more = more + here.connections
   end
 end
 local list = '"people":[' .. table.concat(listed, ',') .. '],"more":' .. whole(more)
@@ -121,7 +115,7 @@ local list = '"people":[' .. table.concat(listed, ',') .. '],"more":' .. whole(m
 if #present == 0 and more == 0 then
   redis.call('DEL', KEYS[1])
 else
-  redis.call('HSET', KEYS[1], 'told', list)
+  redis.call('HSET', KEYS[1], 'people', table.concat(kept, ' '), 'told', list)
   redis.call('PEXPIRE', KEYS[1], math.max(ARGV[2], ARGV[3]))
 end
 if list ~= told or ARGV[5] == '1' then

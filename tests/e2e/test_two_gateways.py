@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import httpx
+from msgspec import Raw
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -15,10 +18,11 @@ from baton.demo.gateway import join, open_socket
 from baton.demo.measure import Latencies, Stopwatch
 from baton.demo.recording import Received, Recording
 from baton.demo.solvers import SOLVERS
-from contracts.frames import decode_event
+from contracts.frames import Answer, Answered, Presence, decode_event, decode_frame, encode
 from contracts.ids import SessionId
 from contracts.puzzles import Verdict
 from contracts.rooms import PointsAwarded, State, Status
+from contracts.talk import Chat, SendChat
 from tests.e2e.system import GATEWAYS, System
 
 NAMES = ("Ada", "Ben", "Cleo", "Dev")
@@ -32,6 +36,7 @@ RULES = {
     "puzzle_types": ["memory"],
 }
 WITHIN_S = 30
+FrameT = TypeVar("FrameT")
 
 
 @asynccontextmanager
@@ -105,6 +110,43 @@ async def test_an_award_reaches_the_sockets_of_both_gateways(system: System) -> 
             {"session": session.session_id, "first": min(frames)},
         )
         assert frames == {row["seq"]: bytes(row["frame"]).decode() for row in log}
+
+
+async def heard(socket: ClientConnection, kind: type[FrameT]) -> FrameT:
+    """The next frame of that kind."""
+    while True:
+        frame = decode_frame(await socket.recv())
+        if isinstance(frame, kind):
+            return frame
+
+
+async def test_who_answers_over_a_socket_and_what_they_say_is_known_at_the_other_gateway(system: System) -> None:
+    async with asyncio.timeout(WITHIN_S), Api.open(system.url(GATEWAYS[0])) as api:
+        made = await api.make_team("Otters")
+        ada, ben = Bot(api, "Ada", "#17bebb", skill=1, speed=1), Bot(api, "Ben", "#e4572e", skill=1, speed=1)
+        for bot in (ada, ben):
+            await bot.join(made.code)
+        session = await api.create_session(made.host_token, RULES)
+        url = f"{system.url(GATEWAYS[1]).replace('http', 'ws', 1)}/ws/game/{session.session_id}"
+        async with connected([ada], session.session_id), open_socket(url) as socket:
+            await join(socket, ben.seated.token, Recording())
+            while len((presence := await heard(socket, Presence)).people) < 2:
+                pass
+            assert {person.subject for person in presence.people} == {ada.seated.player_id, ben.seated.player_id}
+            await api.start(session.session_id, made.host_token)
+            state = await ada.until(has_begun)
+            puzzle = state.players[ben.seated.seat].puzzle
+            assert puzzle is not None
+            answer = Raw(encode(SOLVERS[puzzle.type](puzzle.view)))
+            await socket.send(encode(Answer(id=7, puzzle_id=puzzle.puzzle_id, answer=answer)).decode())
+            answered = await heard(socket, Answered)
+            assert (answered.id, answered.status) == (7, 200)
+            assert json.loads(bytes(answered.body))["verdict"] == Verdict.SOLVED
+            await until_awarded(ada, 1)
+            await socket.send(encode(SendChat(text="Your turn!")).decode())
+            chat = await heard(socket, Chat)
+            assert (chat.player_id, chat.text) == (ben.seated.player_id, "Your turn!")
+        assert ada.recording.faults == []
 
 
 async def close_of(socket: ClientConnection) -> int | None:

@@ -265,14 +265,14 @@ SAID = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(PEOPL
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=SAID)
-def test_without_grace_the_list_is_the_sum_of_what_the_gateways_said_last(
-    redis_url: str, said: list[tuple[str, list[Person]]]
+@given(said=SAID, grace_s=st.sampled_from([0.0, 3600.0]))
+def test_the_list_is_the_sum_of_what_the_gateways_said_last_and_who_has_just_left(
+    redis_url: str, said: list[tuple[str, list[Person]]], grace_s: float
 ) -> None:
-    asyncio.run(_the_list_is_the_sum(redis_url, said))
+    asyncio.run(_the_list_is_the_sum(redis_url, said, grace_s))
 
 
-async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Person]]]) -> None:
+async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Person]]], grace_s: float) -> None:
     redis = connect(redis_url)
     assert isinstance(redis, Redis)
     try:
@@ -280,12 +280,15 @@ async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Person
             room = Room(redis, pubsub)
             await room.listen()
             last: dict[str, Counter[Person]] = {}
+            seen: set[Person] = set()
             for gateway, people in said:
-                await room.gateway(gateway, grace_s=0).report(*people, tell=True)
+                await room.gateway(gateway, grace_s=grace_s).report(*people, tell=True)
                 last[gateway] = Counter(people)
+                seen.update(people)
                 everybody = sum(last.values(), Counter[Person]())
+                just_left = seen - everybody.keys() if grace_s else set()
                 told = counts(await room.told())
-                assert told == {someone.subject: count for someone, count in everybody.items()}
+                assert told == {someone.subject: max(1, everybody[someone]) for someone in everybody.keys() | just_left}
             assert await room.is_quiet()
     finally:
         await redis.aclose()
