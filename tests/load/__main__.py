@@ -39,7 +39,7 @@ def main(
 ) -> None:
     """Measure, print tables, leave the figures as JSON and Markdown. Ends with code 1 if Baton or the floor failed."""
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
     known = {
         subject.name: subject
         for subject in (Floor(), Baton(), Nchan(download=apt), SocketIo(), FastApi(), PythonSocketIo(), Channels())
