@@ -8,7 +8,7 @@
 --   'told'         the list that the room was told last
 -- ARGV[1] gateway   ARGV[2] ms until it is given up   ARGV[3] ms until who has closed all connections is gone
 -- ARGV[4] PUBLISH or SPUBLISH   ARGV[5] '1': tell the room in any case   ARGV[6] how many to list at most
--- ARGV[7...] the report: how many connections are not named, person ('<role>:<subject>'), connections, person, …
+-- ARGV[7] the report: how many connections are not named, and who ('<role>:<subject>') has how many; '' for nobody
 -- Returns after how many ms a call is needed for the room to be told of somebody's end; 0 if nobody's is foreseen.
 
 local time = redis.call('TIME')
@@ -19,7 +19,7 @@ local function whole(number)
 end
 
 local own = 'g:' .. ARGV[1]
-local report = #ARGV > 7 and table.concat(ARGV, ' ', 7) or nil
+local report = ARGV[7] ~= '' and ARGV[7] or nil
 local fields = redis.call('HGETALL', KEYS[1])
 local reports, before, people, told = {}, nil, '0', nil
 local same, due = ARGV[5] ~= '1', math.huge

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from contracts.ids import SessionId
 from services.kit.tokens import Identity, Role
-from services.realtime.register import NAMED, Person, Report
+from services.realtime.register import NAMED, Person, Report, person_of
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Presence:
     def join(self, session_id: SessionId, identity: Identity) -> None:
         """Somebody has opened a connection to the room: everybody in it is told who is there now."""
         here = self._rooms.setdefault(session_id, _Here())
-        here.connections[Person(identity.role, identity.subject)] += 1
+        here.connections[person_of(identity)] += 1
         here.tell = True
         self._report_soon(session_id, here)
 
@@ -69,7 +69,7 @@ class Presence:
         here = self._rooms.get(session_id)
         if here is None:
             return  # after the last report
-        person = Person(identity.role, identity.subject)
+        person = person_of(identity)
         here.connections[person] -= 1
         if not here.connections[person]:
             del here.connections[person]
@@ -147,8 +147,8 @@ class Presence:
         if len(everybody) <= NAMED:
             named = list(everybody)
         else:
-            seated = [item for item in everybody if item[0].role is not Role.SPECTATOR]
-            watching = (item for item in everybody if item[0].role is Role.SPECTATOR)
+            seated = [item for item in everybody if not item[0].startswith(Role.SPECTATOR)]
+            watching = (item for item in everybody if item[0].startswith(Role.SPECTATOR))
             named = [*seated, *islice(watching, max(0, NAMED - len(seated)))][:NAMED]
         more = here.connections.total() - sum(count for _, count in named)
         tell, here.tell = here.tell, False

@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from redis.exceptions import NoScriptError
 
 from contracts.channels import room_channel, room_presence
-from contracts.ids import PlayerId, SessionId
+from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.redis_client import ValkeyClient, publish_command
-from services.kit.tokens import Role
+from services.kit.tokens import Identity
 
 SCRIPT = Path(__file__).with_name("presence.lua").read_text()
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -20,11 +20,12 @@ NAMED = 64
 """So many people are listed at most. Players always are: a session has 16 seats."""
 
 
-class Person(NamedTuple):
-    """Whose connections are counted together."""
+Person = NewType("Person", str)
+"""Whose connections are counted together: `<role>:<subject>`, as the script knows them."""
 
-    role: Role
-    subject: PlayerId
+
+def person_of(identity: Identity) -> Person:
+    return Person(f"{identity.role}:{identity.subject}")
 
 
 class Report(NamedTuple):
@@ -63,9 +64,10 @@ class Register:
     async def _call(self, command: str, script: str, reports: Sequence[Report]) -> list[int | Exception]:
         pipeline = self._redis.pipeline(transaction=False)
         for session_id, people, more, tell in reports:
-            named = [word for (role, subject), count in people for word in (f"{role}:{subject}", count)]
+            # One word, since it is the number of words that a call costs.
+            report = " ".join([str(more), *[f"{person} {count}" for person, count in people]]) if people else ""
             key, channel = room_presence(session_id), room_channel(session_id)
-            tail = "1" if tell else "0", NAMED, more, *named
+            tail = "1" if tell else "0", NAMED, report
             pipeline.execute_command(command, script, 2, key, channel, *self._head, *tail)
         results: list[int | Exception] = await pipeline.execute(raise_on_error=False)
         return results

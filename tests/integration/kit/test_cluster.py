@@ -26,7 +26,6 @@ from services.kit.redis_client import ValkeyClient, connect
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import flatten
 from services.kit.supervise import Supervisor
-from services.kit.tokens import Role
 from services.points.main import application as points_application
 from services.points.service import settling
 from services.points.service import upkeep as points_upkeep
@@ -104,16 +103,16 @@ async def test_a_room_is_heard_on_its_own_server(cluster: ValkeyCluster, redis: 
 
 async def test_presence_is_kept_and_told_where_the_room_is(cluster: ValkeyCluster, redis: ValkeyClient) -> None:
     sessions = [SessionId(uuid4()) for _ in range(MANY)]
-    ada = Person(Role.PLAYER, PlayerId(uuid4()))
+    ada = uuid4()
     owner = cluster.master_of(room_key(sessions[0]))
     with synchronous.Redis(port=owner.port, socket_timeout=5) as listener, listener.pubsub() as pubsub:
         pubsub.ssubscribe(room_channel(sessions[0]))
-        reports = [Report(session_id, [(ada, 1)]) for session_id in sessions]
+        reports = [Report(session_id, [(Person(f"player:{ada}"), 1)]) for session_id in sessions]
         results = await Register(redis, "a gateway", ttl_s=60, grace_s=60).report(reports)
         heard = [pubsub.get_message(timeout=5) for _ in range(2)]
     assert not [result for result in results if isinstance(result, Exception)]
     assert heard[1] is not None
-    assert str(ada.subject).encode() in heard[1]["data"]
+    assert str(ada).encode() in heard[1]["data"]
 
 
 async def test_rooms_are_rebuilt_on_request(redis: ValkeyClient) -> None:

@@ -13,17 +13,17 @@ from redis.asyncio import Redis
 
 from contracts.channels import room_channel, room_presence
 from contracts.frames import Presence, Present, decode_frame
-from contracts.ids import PlayerId, SessionId
+from contracts.ids import PlayerId, SessionId, TeamId
 from services.kit.redis_client import connect
-from services.kit.tokens import Role
-from services.realtime.register import NAMED, Person, Register, Report
+from services.kit.tokens import Identity, Role
+from services.realtime.register import NAMED, Register, Report, person_of
 from tests.integration.realtime.clients import PATIENCE_S, until
 
 TTL_S, GRACE_S = 0.6, 0.2
 
 
-def person(role: Role = Role.PLAYER) -> Person:
-    return Person(role, PlayerId(uuid4()))
+def person(role: Role = Role.PLAYER) -> Identity:
+    return Identity(subject=PlayerId(uuid4()), team_id=TeamId(uuid4()), role=role, expires_at=0)
 
 
 class Room:
@@ -67,8 +67,8 @@ class Gateway:
         self._room = room
         self._register = register
 
-    async def report(self, *people: Person, more: int = 0, tell: bool = False) -> float | None:
-        counted = list(Counter(people).items())
+    async def report(self, *people: Identity, more: int = 0, tell: bool = False) -> float | None:
+        counted = list(Counter(map(person_of, people)).items())
         [result] = await self._register.report([Report(self._room.session_id, counted, more, tell)])
         assert not isinstance(result, Exception), result
         return result
@@ -267,25 +267,25 @@ SAID = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(PEOPL
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=SAID, grace_s=st.sampled_from([0.0, 3600.0]))
 def test_the_list_is_the_sum_of_what_the_gateways_said_last_and_who_has_just_left(
-    redis_url: str, said: list[tuple[str, list[Person]]], grace_s: float
+    redis_url: str, said: list[tuple[str, list[Identity]]], grace_s: float
 ) -> None:
     asyncio.run(_the_list_is_the_sum(redis_url, said, grace_s))
 
 
-async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Person]]], grace_s: float) -> None:
+async def _the_list_is_the_sum(redis_url: str, said: list[tuple[str, list[Identity]]], grace_s: float) -> None:
     redis = connect(redis_url)
     assert isinstance(redis, Redis)
     try:
         async with redis.pubsub() as pubsub:
             room = Room(redis, pubsub)
             await room.listen()
-            last: dict[str, Counter[Person]] = {}
-            seen: set[Person] = set()
+            last: dict[str, Counter[Identity]] = {}
+            seen: set[Identity] = set()
             for gateway, people in said:
                 await room.gateway(gateway, grace_s=grace_s).report(*people, tell=True)
                 last[gateway] = Counter(people)
                 seen.update(people)
-                everybody = sum(last.values(), Counter[Person]())
+                everybody = sum(last.values(), Counter[Identity]())
                 just_left = seen - everybody.keys() if grace_s else set()
                 told = counts(await room.told())
                 assert told == {someone.subject: max(1, everybody[someone]) for someone in everybody.keys() | just_left}

@@ -10,7 +10,7 @@ from contracts.ids import PlayerId, SessionId, TeamId
 from services.kit.supervise import stop
 from services.kit.tokens import Identity, Role
 from services.realtime.presence import Presence
-from services.realtime.register import NAMED, Person, Report
+from services.realtime.register import NAMED, Report, person_of
 
 PATIENCE_S = 10.0
 LONG_S = 3600.0
@@ -18,10 +18,6 @@ LONG_S = 3600.0
 
 def identity(role: Role = Role.PLAYER) -> Identity:
     return Identity(subject=PlayerId(uuid4()), team_id=TeamId(uuid4()), role=role, expires_at=0)
-
-
-def person(who: Identity) -> Person:
-    return Person(who.role, who.subject)
 
 
 class FakeRegister:
@@ -81,7 +77,11 @@ async def test_all_who_come_in_one_turn_are_reported_at_once() -> None:
         for who in [*people, people[0]]:
             running.presence.join(running.room, who)
         assert await running.register.next() == [
-            Report(running.room, [(person(people[0]), 2), (person(people[1]), 1), (person(people[2]), 1)], tell=True)
+            Report(
+                running.room,
+                [(person_of(people[0]), 2), (person_of(people[1]), 1), (person_of(people[2]), 1)],
+                tell=True,
+            )
         ]
 
 
@@ -121,8 +121,8 @@ async def test_of_a_crowd_the_players_and_some_others_are_named() -> None:
             running.presence.join(running.room, who)
         [report] = await running.register.next()
         assert len(report.people) == NAMED
-        assert report.people[:2] == [(person(who), 1) for who in players]
-        assert report.people[2:] == [(person(who), 2) for who in crowd[: NAMED - 2]]
+        assert report.people[:2] == [(person_of(who), 1) for who in players]
+        assert report.people[2:] == [(person_of(who), 2) for who in crowd[: NAMED - 2]]
         assert report.more == 2 * (len(crowd) - NAMED + 2)
 
 
@@ -133,7 +133,7 @@ async def test_who_closes_one_of_two_connections_is_still_there() -> None:
         running.presence.join(running.room, who)
         await running.register.next()
         running.presence.leave(running.room, who)
-        assert await running.register.next() == [Report(running.room, [(person(who), 1)])]
+        assert await running.register.next() == [Report(running.room, [(person_of(who), 1)])]
 
 
 async def test_what_is_here_is_reported_again_and_again() -> None:
@@ -142,7 +142,7 @@ async def test_what_is_here_is_reported_again_and_again() -> None:
         running.presence.join(running.room, who)
         assert (await running.register.next())[0].tell
         for _ in range(3):
-            assert await running.register.next() == [Report(running.room, [(person(who), 1)])]
+            assert await running.register.next() == [Report(running.room, [(person_of(who), 1)])]
 
 
 async def test_somebodys_end_is_noticed_when_it_comes() -> None:
@@ -189,7 +189,7 @@ async def test_after_a_break_all_rooms_are_told_again() -> None:
         running.presence.join(running.room, who := identity())
         await running.register.next()
         running.presence.tell_again()
-        assert await running.register.next() == [Report(running.room, [(person(who), 1)], tell=True)]
+        assert await running.register.next() == [Report(running.room, [(person_of(who), 1)], tell=True)]
 
 
 async def test_what_valkey_did_not_take_is_reported_when_it_is_back() -> None:
@@ -201,7 +201,7 @@ async def test_what_valkey_did_not_take_is_reported_when_it_is_back() -> None:
     running.register.error = None
     async with running:
         await running.register.next()
-        assert running.register.calls[-1] == [Report(running.room, [(person(who), 1)], tell=True)]
+        assert running.register.calls[-1] == [Report(running.room, [(person_of(who), 1)], tell=True)]
 
 
 async def test_one_room_that_fails_does_not_hold_up_the_others() -> None:
