@@ -4,6 +4,7 @@ whose minor version it is pinned; tests/integration/realtime/test_hostile.py gua
 
 import asyncio
 import logging
+import socket
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -14,6 +15,8 @@ REQUEST_TIMEOUT_S: Final = 5.0
 """From the first byte, or the connection, to the end of a request. The gateway is sent nothing that takes longer."""
 STALL_S: Final = 10.0
 """How long a client may take for what waits of a response before more is read from the application."""
+UNACKNOWLEDGED_S: Final = 30.0
+"""How long the kernel goes on trying to send what a client does not take, or does not answer for; of sockets too."""
 LAST_WRITE_S: Final = 2.0
 """How long what is left in the transport may take when there is nothing more to be said."""
 HEAD_BYTES: Final = 16_384
@@ -26,6 +29,8 @@ REQUEST_BYTES: Final = 1 << 20
 
 BAD_REQUEST: Final = 400, b"Bad Request"
 TOO_LARGE_A_HEAD: Final = 431, b"Request Header Fields Too Large"
+
+_USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux has it
 
 # What clients do wrong is counted, not logged: they must not be able to fill a disk with a line for each try.
 clients_log = logging.getLogger("uvicorn.error.clients")
@@ -49,6 +54,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if _USER_TIMEOUT is not None:
+            # Without it a stream's client that has vanished, or reads nothing of the little there is, stays for ages.
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, round(UNACKNOWLEDGED_S * 1000))
         self._start_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -213,6 +213,19 @@ async def test_who_does_not_read_is_freed_and_the_others_are_told_everything(
         assert good.state == session.state
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="what the kernel still holds, only Linux bounds")
+async def test_who_reads_nothing_of_the_little_there_is_is_freed_too(
+    new_gateway: Callable[..., str], points: Points, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "UNACKNOWLEDGED_S", 1.0)
+    url = new_gateway()
+    session = await points.open()
+    with _never_reading(url, session):
+        await until(lambda: _streams(http, url, 1))
+        await points.happen(session, size=20_000)
+        await until(lambda: _streams(http, url, 0))
+
+
 async def test_a_gateway_that_stops_sends_streams_elsewhere_and_waits_for_nobody_who_does_not_read(
     redis_url: str, points: Points, http: httpx.AsyncClient
 ) -> None:
