@@ -6,6 +6,7 @@ server's; what it has not taken yet is bounded as a slow socket's is.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from functools import lru_cache
 from typing import Final
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -92,13 +93,13 @@ class Stream:
 
 
 def _events(frames: Iterable[Frame], epoch: str) -> bytes:
-    """The frames as they would go over a socket; what has a number can be resumed after."""
-    return b"".join(
-        [
-            format_sse_event(data_str=frame.body.decode(), id=f"{epoch}:{frame.seq}" if frame.seq else None)
-            for frame in frames
-        ]
-    )
+    return b"".join([_event(frame, epoch) for frame in frames])
+
+
+@lru_cache(maxsize=128)  # all streams of a room are given the same frame, at about the same time
+def _event(frame: Frame, epoch: str) -> bytes:
+    """The frame as it would go over a socket; what has a number can be resumed after."""
+    return format_sse_event(data_str=frame.body.decode(), id=f"{epoch}:{frame.seq}" if frame.seq else None)
 
 
 def _end(close: Close) -> bytes:
