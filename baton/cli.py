@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -47,6 +48,19 @@ def migrate() -> None:
         raise typer.Exit(78)
     run_migrations(url)
     typer.echo("migrate: the database is up to date")
+
+
+@app.command()
+def replay(
+    session_id: Annotated[UUID, typer.Argument(help="The finished session.")],
+    data_dir: Annotated[
+        Path, typer.Option(envvar="BATON_DATA_DIR", help="Folder of `make up`, where DATABASE_URL is not set.")
+    ] = Path(".baton"),
+) -> None:
+    """Re-create a finished game from its log and compare it with what is stored. Exit code 1 if they differ."""
+    from baton.replay import replay as replay_game
+
+    raise typer.Exit(replay_game(session_id, data_dir))
 
 
 @app.command()

@@ -16,6 +16,7 @@ PERIODS = {
     tasks.TELL_ROOMS: 1.0,
     tasks.SWEEP: 1.0,
     tasks.FOLD_STANDINGS: 2.0,
+    tasks.REPLAY_FINISHED: 5.0,
     tasks.CLOSE_ABANDONED: 60.0,
     tasks.FORGET_OLD: 3600.0,
 }

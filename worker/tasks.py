@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import worker_process_shutdown
 
 from contracts import tasks
-from services.points.service import sessions, settling, standings
+from services.points.service import replaying, sessions, settling, standings
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
@@ -80,6 +80,16 @@ def fold_standings() -> int:
 
     async def use(held: Resources) -> int:
         return await standings.fold(held.points)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.REPLAY_FINISHED)
+def replay_finished() -> int:
+    """Re-create finished games from their logs, each once, and compare."""
+
+    async def use(held: Resources) -> int:
+        return await replaying.replay_finished(held.points)
 
     return runtime.run(use)
 

@@ -27,6 +27,10 @@ awards = Counter("baton_awards", "Solved puzzles by what they paid", ["outcome"]
 answers = Counter("baton_answers", "Answers by type of puzzle and verdict", ["type", "verdict"])
 puzzles_expired = Counter("baton_puzzles_expired", "Puzzles closed at their deadline")
 
+replays = Counter("baton_replays", "Finished games re-created from their logs, by outcome", ["outcome"])
+replays_differing = Gauge("baton_replays_differing", "Finished games whose replay differs from what is stored")
+replay_lag = Gauge("baton_replay_lag_seconds", "Age of the earliest end of a game that was not replayed yet")
+
 connections = Gauge("baton_connections", "Open connections of clients", ["transport"])
 rooms_open = Gauge("baton_rooms_open", "Rooms with at least one socket in this gateway")
 deliveries = Counter("baton_deliveries", "Frames handed to sockets")

@@ -7,10 +7,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, literal, select
 
 from contracts.ids import PlayerId, SessionId
-from contracts.rooms import Status
+from contracts.rooms import Status, VoidReason
 from services.kit.database import NOW_MS, Transaction
 from services.kit.models import table_of
 from services.points import models
+from services.points.domain.seats import LedgerEntry
 
 _ledger, _requests, _sessions, _seats = (
     table_of(models.LedgerEntry),
@@ -34,6 +35,25 @@ async def read_entries(
     previous = _last_entry(entries.c.session_id, entries.c.player_id).where(_ledger.c.entry_id < entries.c.entry_id)
     statement = select(entries, previous.scalar_subquery().label("previous_at")).order_by(entries.c.entry_id)
     return (await transaction.connection.execute(statement)).all()
+
+
+async def read_all(transaction: Transaction, session_id: SessionId) -> list[LedgerEntry]:
+    """All entries of a session, as the rules made them and in that order."""
+    statement = select(_ledger).where(_ledger.c.session_id == session_id).order_by(_ledger.c.entry_id)
+    return [
+        LedgerEntry(
+            key=row.key,
+            at=row.at,
+            kind=row.kind,
+            amount=row.amount,
+            player_id=row.player_id,
+            from_player_id=row.from_player_id,
+            puzzle_id=row.puzzle_id,
+            reason=None if row.reason is None else VoidReason(row.reason),
+            base=row.base,
+        )
+        for row in await transaction.connection.execute(statement)
+    ]
 
 
 async def last_entries(transaction: Transaction, session_id: SessionId) -> dict[PlayerId, int]:

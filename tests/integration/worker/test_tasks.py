@@ -11,7 +11,7 @@ from contracts.channels import POINTS_EVENTS, PUZZLE_EVENTS, WATCHED_ROOMS, room
 from contracts.events import encode
 from contracts.ids import SessionId
 from services.kit.clock import local_ms
-from services.points.service import settling
+from services.points.service import sessions, settling
 from services.puzzle.service import upkeep as puzzle
 from tests.factories import Puzzles
 from tests.integration.worker.compare import assert_as_the_reference_says
@@ -228,6 +228,26 @@ def test_a_game_played_through_the_services_agrees_with_the_reference_model(stag
     tasks.settle()
     reference = assert_as_the_reference_says(stage.rows, session_id)
     assert len(reference.paid) == 7
+
+
+def test_a_finished_game_is_replayed_and_counted_in_the_standings_once(stage: Stage) -> None:
+    session_id = playing(stage, **SLOW)
+    for seat in (0, 1, 1):
+        stage.solve(session_id, seat)
+    stage.carry()
+
+    async def end(held: Resources) -> None:
+        async with held.points.transaction() as transaction:
+            await sessions.end(transaction, session_id)
+
+    stage.runtime.run(end)
+    assert tasks.replay_finished() == 0
+    assert tasks.settle() == 1
+    assert tasks.replay_finished() == 1
+    assert stage.rows.value("SELECT differences FROM points.finished_games") == []
+    assert tasks.fold_standings() >= 3  # the game, the team, and the types that were met
+    assert tasks.replay_finished() == tasks.fold_standings() == 0
+    assert stage.rows.value("SELECT games FROM points.tallies WHERE measure = 'survival' AND level = 5") == 1
 
 
 # --- the rest
