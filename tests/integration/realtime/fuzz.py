@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.integration.realtime.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, handshake, masked
 
-PATIENCE_S = 0.5
+PATIENCE_S = 1.0
 """How long a client stays when the gateway says nothing. Most of what is sent is not even complete."""
 AT_ONCE = 250
 METHODS = ["GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PRI", "get", "G\x00T", "\xff", ""]
