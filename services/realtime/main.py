@@ -40,6 +40,8 @@ from services.realtime.visit import Visits
 
 log = structlog.get_logger()
 
+PING_EVERY_S = 20.0
+"""A client that has not answered one ping by the next is gone: noticed within twice that time."""
 SPARE_FILES = 256
 """What a gateway needs besides its sockets: connections to Valkey, and those of health checks."""
 DESCRIPTION = "Where clients are told what happens, at once and in order. The socket's protocol is in docs/protocol.md."
@@ -105,8 +107,7 @@ def server_options(settings: RealtimeSettings) -> dict[str, Any]:
         # A frame a little over the limit is closed with our own code; one far over it is not even read.
         "ws_max_size": 4 * settings.max_frame_bytes,
         "ws_per_message_deflate": False,
-        "ws_ping_interval": 25.0,
-        "ws_ping_timeout": 10.0,
+        "ws_ping_interval": PING_EVERY_S,
     }
 
 

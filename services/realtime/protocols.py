@@ -26,6 +26,7 @@ PARSED_AT_ONCE: Final = 4096
 """What comes at once may hold so many tiny frames that parsing them all would make everybody wait."""
 LATE_BYTES: Final = 65_536
 """How much is read of a client that was told that it is closed, in search of its own close."""
+PING_HEAD: Final = b"\x89\x04"
 FRAGMENTS: Final = 32
 CONTROL_FRAMES_PER_S: Final = 10.0
 
@@ -148,9 +149,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._abort_in(LAST_WRITE_S)
 
     def schedule_ping(self) -> None:
-        # uvicorn would ping all who came at once at once again, for as long as they stay.
-        delay_s = (self.ping_interval or 0.0) * random.uniform(0.8, 1)  # noqa: S311 (it spreads load)
+        # Spread, or all who came at once would be pinged at once for as long as they stay.
+        delay_s = (self.ping_interval or 0.0) * random.uniform(0.8, 1)  # noqa: S311 (it keeps no secret)
         self.ping_timer = self.loop.call_later(delay_s, self.send_keepalive_ping)
+
+    def send_keepalive_ping(self) -> None:
+        """One timer and one write a client: the next ping looks whether the last one was answered."""
+        self.ping_timer = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        if self.pending_ping_payload is not None:
+            self.keepalive_timeout()
+            return
+        self.pending_ping_payload = random.randbytes(4)  # noqa: S311 (it only tells an answer from an older one)
+        self.ping_sent_at = self.loop.time()
+        self.write(PING_HEAD + self.pending_ping_payload)
+        self.schedule_ping()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from redis.asyncio import RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
 from contracts.channels import POINTS_GROUP, ROOM_REQUESTS, room_key, room_log
@@ -22,6 +23,15 @@ if ARGV[1] then
   room[2] = redis.call('XRANGE', KEYS[2], ARGV[1], '+')
 end
 return room
+"""
+ROOMS_A_SCRIPT = 250
+"""How many rooms of one server are looked at in one command; of a cluster, each may be somewhere else."""
+_POSITIONS = """
+local positions = {}
+for i, room in ipairs(KEYS) do
+  positions[i] = redis.call('HMGET', room, 'epoch', 'seq')
+end
+return positions
 """
 READS_AT_ONCE = 32
 """Fewer than the connections of the pool, which refuses what is more instead of letting it wait."""
@@ -93,9 +103,11 @@ class RoomReader:
     async def positions(self, session_ids: Sequence[SessionId]) -> list[Position | None]:
         """How far the rooms have come, None for those that are missing; one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
-        for session_id in session_ids:
-            pipeline.hmget(room_key(session_id), "epoch", "seq")
-        return [_position(*found) for found in await self._ask_valkey(pipeline.execute)]
+        size = 1 if isinstance(self._redis, RedisCluster) else ROOMS_A_SCRIPT
+        for start in range(0, len(session_ids), size):
+            keys = [room_key(session_id) for session_id in session_ids[start : start + size]]
+            pipeline.eval(_POSITIONS, len(keys), *keys)
+        return [_position(*room) for rooms in await self._ask_valkey(pipeline.execute) for room in rooms]
 
     async def close(self) -> None:
         """Stop reading, and waiting for rebuilds."""

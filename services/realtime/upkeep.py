@@ -15,7 +15,7 @@ from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
 from services.realtime.room import Room
 
-CHECK_EVERY_S: Final = 2.0
+CHECK_EVERY_S: Final = 3.0
 ON_ITS_WAY_S: Final = 0.2
 """A room that is behind for so long has lost the message; before that it may still come."""
 ROOMS_A_CALL: Final = 500
