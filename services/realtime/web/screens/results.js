@@ -25,6 +25,16 @@ async function read(api, sessionId, token) {
 
 const tally = (counts) => `${counts.solved} / ${counts.solved + counts.failed + counts.expired}`;
 
+const COMPARED_FROM = 10;
+
+/** How the game stands among others by the same rules, or null while there are too few to say. */
+function place({ standings }) {
+  if (!standings || standings.survival.games < COMPARED_FROM) return null;
+  const { below, games } = standings.survival;
+  const text = `Longer than ${Math.floor((100 * below) / games)} % of ${games.toLocaleString()} games by the same rules.`;
+  return h("p", { class: "hint" }, text);
+}
+
 function playerTable(results) {
   const types = [...new Set(results.players.flatMap((player) => Object.keys(player.by_type)))].sort();
   const columns = ["Player", "Survived", "Solved", ...types.map(titleOf), "Gave", "Got"];
@@ -89,6 +99,7 @@ export function mountResults(element, { api, seat, room, goTo, leave }) {
           h("p", {}, `${room.state.team_name} survived`),
           h("p", { class: "big" }, exactText(results.survival_ms)),
           h("p", {}, END_REASONS[results.end_reason] ?? ""),
+          place(results),
         ),
         h(
           "section",
