@@ -7,16 +7,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 import structlog
 from fastapi import FastAPI
 from psycopg import sql
 
 from baton.servers import Postgres, Valkey
+from tests import direct
 
 SCHEMAS = ("puzzle", "points")
 KEPT_TABLES = ["alembic_version", "epoch"]
@@ -39,6 +42,12 @@ def _tracebacks_are_plain() -> None:
     """structlog's pretty ones show all local variables and take seconds, in which an event loop stands still."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _connections_end() -> Iterator[None]:
+    yield
+    direct.close()
 
 
 @pytest.fixture(scope="session")
@@ -121,19 +130,29 @@ def puzzle_app(database_url: str, redis_url: str) -> FastAPI:
     return create_app(PuzzleSettings(database_url=database_url, redis_url=redis_url))
 
 
+@pytest.fixture(scope="session")
+def _flusher(valkey: Valkey) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url, socket_timeout=5) as client:
+        yield client
+
+
 @pytest.fixture
-def clean(database_url: str, valkey: Valkey) -> None:
+def clean(database_url: str, _flusher: redis.Redis) -> None:
     """The worker's database and Valkey are empty when the test begins."""
     empty_database(database_url)
-    valkey.flush()
+    _flusher.flushall()
 
 
 def empty_database(url: str) -> None:
     """Empty all tables of the services, the append-only ones too. DELETE: for a few rows far cheaper than TRUNCATE."""
-    with psycopg.connect(url, options="-c lock_timeout=5s -c session_replication_role=replica") as connection:
-        tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND NOT tablename = ANY(%s)",
-            [list(SCHEMAS), KEPT_TABLES],
-        ).fetchall()
-        deletions = [sql.SQL("DELETE FROM {}").format(sql.Identifier(*table)) for table in tables]
-        connection.execute(sql.SQL("; ").join(deletions))
+    direct.query(url, _deletion(url), options="-c lock_timeout=5s -c session_replication_role=replica")
+
+
+@cache
+def _deletion(url: str) -> sql.Composed:
+    tables = direct.query(
+        url,
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY(%s) AND NOT tablename = ANY(%s)",
+        [list(SCHEMAS), KEPT_TABLES],
+    )
+    return sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(sql.Identifier(*table.values())) for table in tables)

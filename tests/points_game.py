@@ -8,9 +8,7 @@ from uuid import UUID
 
 import httpx
 import msgspec
-import psycopg
 from fastapi import FastAPI
-from psycopg.rows import dict_row
 
 from contracts import replay
 from contracts.frames import decode_event
@@ -18,6 +16,7 @@ from contracts.ids import PlayerId, SessionId, TeamId
 from contracts.rooms import State
 from services.kit.database import Database
 from services.points.service import settling
+from tests import direct
 from tests.factories import Puzzles
 
 OPERATOR = {"X-Operator-Key": "development-operator-key"}
@@ -147,8 +146,7 @@ class Rows:
         self.url = url
 
     def all(self, query: str, *parameters: object) -> list[dict[str, Any]]:
-        with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
+        return direct.query(self.url, query, parameters)
 
     def one(self, query: str, *parameters: object) -> dict[str, Any]:
         [row] = self.all(query, *parameters)
@@ -159,8 +157,7 @@ class Rows:
         return value
 
     def change(self, query: str, *parameters: object) -> None:
-        with psycopg.connect(self.url) as connection:
-            connection.execute(query.encode(), parameters)
+        direct.query(self.url, query, parameters)
 
     def ledger(self, session_id: UUID) -> list[dict[str, Any]]:
         return self.all("SELECT * FROM points.ledger WHERE session_id = %s ORDER BY entry_id", session_id)

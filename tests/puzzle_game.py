@@ -6,9 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import psycopg
 from fastapi import FastAPI
-from psycopg.rows import dict_row
 
 from contracts.events import (
     PlayerEliminated,
@@ -26,6 +24,7 @@ from services.kit.streams import Outcome
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, Role, Signer
 from services.puzzle.service.roster import apply_points_event
 from services.puzzle.types.registry import installed
+from tests import direct
 
 TYPES = installed()
 UNTIMED_TYPES = ["concentration", "memory", "multitasking"]
@@ -102,16 +101,14 @@ class Rows:
         self._url = url
 
     def all(self, query: str, *parameters: object) -> list[dict[str, Any]]:
-        with psycopg.connect(self._url, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
+        return direct.query(self._url, query, parameters)
 
     def one(self, query: str, *parameters: object) -> dict[str, Any]:
         [row] = self.all(query, *parameters)
         return row
 
     def change(self, query: str, *parameters: object) -> None:
-        with psycopg.connect(self._url) as connection:
-            connection.execute(query.encode(), parameters)
+        direct.query(self._url, query, parameters)
 
     def puzzle(self, puzzle_id: UUID | str) -> dict[str, Any]:
         return self.one("SELECT * FROM puzzle.puzzles WHERE puzzle_id = %s", puzzle_id)

@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import psycopg
-
 from contracts.events import decode_points_event, decode_puzzle_event
 from contracts.ids import PlayerId, PuzzleId, SessionId
 from services.kit.database import Transaction
@@ -13,6 +11,7 @@ from services.points.repository.outbox import outbox as points_outbox
 from services.points.service import answers, sessions, teams
 from services.puzzle.service import puzzles, roster
 from services.puzzle.service.dealing import outbox as puzzle_outbox
+from tests import direct
 from tests.points_game import Rows
 from tests.puzzle_game import right_answer
 from worker.runtime import Resources, Runtime
@@ -113,9 +112,8 @@ class Stage:
             "UPDATE points.ledger SET at = at - %(ms)s",
             "UPDATE puzzle.sessions SET last_at = last_at - %(ms)s",
         ):
-            with psycopg.connect(self.rows.url) as connection:
-                where = " WHERE session_id = %(session)s"
-                connection.execute((change + where).encode(), {"ms": duration_ms, "session": session_id})
+            where = " WHERE session_id = %(session)s"
+            direct.query(self.rows.url, change + where, {"ms": duration_ms, "session": session_id})
 
     def wait_until(self, instant: int) -> None:
         """Until the database's clock is past an instant."""
