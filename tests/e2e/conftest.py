@@ -1,4 +1,4 @@
-"""A whole system for each module that asks for one; when a test fails, what its processes wrote."""
+"""One whole system for all tests in this folder; when a test fails, what its processes wrote."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -10,18 +10,17 @@ from tests.e2e.faults import Figures
 from tests.e2e.system import System
 
 
-@pytest.fixture(scope="module")
-def started_system(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[System]:
+@pytest.fixture(scope="package")
+def started_system(server_folder: Path) -> Iterator[System]:
     """Everything runs and is ready, with two gateways."""
-    module: str = request.module.__name__
-    with System(server_folder / module.rpartition(".")[2]) as system:
+    with System(server_folder / "e2e") as system:
         system.start()
         yield system
 
 
 @pytest.fixture
 def system(started_system: System) -> Iterator[System]:
-    """The module's system. What a test breaks and does not mend, because it fails before, is mended after it."""
+    """The system. What a test breaks and does not mend, because it fails before, is mended after it."""
     started_system.note_logs()
     yield started_system
     started_system.mend()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -33,21 +34,27 @@ class System:
     ) -> None:
         self.folder = folder
         self.port = port or any_free()
-        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by __exit__)
+        self._words = words
+        self._settings = settings or {}
+        self._log = tempfile.NamedTemporaryFile("ab")  # noqa: SIM115 (closed by __exit__)
+        self.start()
+
+    def start(self) -> None:
+        """Run it, for the first time or again."""
+        self._log.truncate(0)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "baton", "up", "--port", str(self.port), *words],
+            [sys.executable, "-m", "baton", "up", "--port", str(self.port), *self._words],
             cwd=ROOT,
-            env={**os.environ, "BATON_DATA_DIR": str(folder), **(settings or {})},
+            env={**os.environ, "BATON_DATA_DIR": str(self.folder), **self._settings},
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
+            stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
     @property
     def output(self) -> str:
-        self._output.seek(0)
-        return self._output.read()
+        return Path(self._log.name).read_text()
 
     @property
     def address(self) -> str:
@@ -70,9 +77,10 @@ class System:
                 return child
         raise AssertionError(f"{name} does not run")
 
-    def ask(self, name: str, path: str) -> httpx.Response:
+    def ask(self, name: str, path: str, method: str = "GET", **request: Any) -> httpx.Response:
         """Ask a service on its own port."""
-        return httpx.get(f"http://127.0.0.1:{self.service(name).environ()['BATON_PORT']}{path}", trust_env=False)
+        url = f"http://127.0.0.1:{self.service(name).environ()['BATON_PORT']}{path}"
+        return httpx.request(method, url, trust_env=False, **request)
 
     def interrupt(self) -> int:
         """Press Ctrl-C, so to say, and return the exit code."""
@@ -89,7 +97,7 @@ class System:
                 self.process.wait(60)
             finally:
                 self.process.kill()
-        self._output.close()
+        self._log.close()
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +105,16 @@ def system(server_folder: Path) -> Iterator[System]:
     """One running system for the tests that leave it running, and at the end the one that stops it."""
     with System(server_folder / "system") as system:
         yield system.wait_until_ready()
+
+
+@pytest.fixture
+def servers(fresh_database_url: str, valkey: Valkey) -> dict[str, str]:
+    """The settings by which a system uses servers that run already."""
+    return {
+        "DATABASE_URL": fresh_database_url,
+        "REDIS_URL": valkey.url_of(5),
+        "CELERY_BROKER_URL": valkey.url_of(6),
+    }
 
 
 def test_all_services_are_ready_when_the_address_is_printed(system: System) -> None:
@@ -144,6 +162,21 @@ def test_a_killed_service_comes_back(system: System, name: str) -> None:
     wait_until(is_back, 30, f"{name} to be ready again")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
+def test_a_killed_launcher_leaves_nothing_and_the_next_start_finds_the_data(system: System) -> None:
+    made = system.ask("points", "/teams", "POST", json={"name": "Otters"}).raise_for_status().json()
+    started = descendants(system.process.pid)
+    system.process.kill()
+    system.process.wait()
+    wait_until(lambda: not survivors(started), 5, "all processes to be gone")
+    kept = {name: (system.folder / name).read_text() for name in ("operator-key", "postgres/password")}
+    system.start()
+    system.wait_until_ready()
+    assert {name: (system.folder / name).read_text() for name in kept} == kept
+    token = {"Authorization": f"Bearer {made['host_token']}"}
+    assert system.ask("points", f"/teams/{made['team_id']}", headers=token).json()["name"] == "Otters"
+
+
 def test_ctrl_c_stops_everything(system: System) -> None:
     started = descendants(system.process.pid)
     assert len(started) > 10
@@ -152,48 +185,29 @@ def test_ctrl_c_stops_everything(system: System) -> None:
     assert not (system.folder / "address").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
-def test_a_killed_launcher_leaves_nothing_and_the_next_start_finds_the_data(server_folder: Path) -> None:
-    folder = server_folder / "killed"
-    with System(folder) as killed:
-        started = descendants(killed.wait_until_ready().process.pid)
-        killed.process.kill()
-        wait_until(lambda: not survivors(started), 5, "all processes to be gone")
-    kept = {name: (folder / name).read_text() for name in ("operator-key", "postgres/password")}
-    with System(folder) as again:
-        again.wait_until_ready()
-        assert {name: (folder / name).read_text() for name in kept} == kept
-        assert again.interrupt() == 0
-
-
 def test_servers_from_outside_are_used_instead_and_a_fresh_start_has_fresh_keys(
-    fresh_database_url: str, valkey: Valkey, server_folder: Path
+    servers: dict[str, str], server_folder: Path
 ) -> None:
-    settings = {
-        "DATABASE_URL": fresh_database_url,
-        "REDIS_URL": valkey.url_of(5),
-        "CELERY_BROKER_URL": valkey.url_of(6),
-    }
     folder = server_folder / "outside"
     folder.mkdir()
     (folder / "operator-key").write_text("old")
-    with System(folder, "--fresh", settings=settings) as system:
+    with System(folder, "--fresh", settings=servers) as system:
         system.wait_until_ready()
         assert (folder / "operator-key").read_text() != "old"
         assert not (folder / "postgres").exists()
         assert not (folder / "valkey").exists()
-        with psycopg.connect(fresh_database_url) as connection:
+        with psycopg.connect(servers["DATABASE_URL"]) as connection:
             used = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             ).fetchone()
         assert used is not None
         assert used[0] > 0
-        with redis.Redis.from_url(settings["REDIS_URL"]) as client:
+        with redis.Redis.from_url(servers["REDIS_URL"]) as client:
             assert client.dbsize() > 0
 
 
-def test_a_service_with_wrong_settings_ends_everything(server_folder: Path) -> None:
-    with System(server_folder / "wrong", settings={"BATON_TOKEN_PUBLIC_KEYS": "no key"}) as system:
+def test_a_service_with_wrong_settings_ends_everything(servers: dict[str, str], server_folder: Path) -> None:
+    with System(server_folder / "wrong", settings={**servers, "BATON_TOKEN_PUBLIC_KEYS": "no key"}) as system:
         assert system.process.wait(60) == 1
         assert "ended with code 78, and is not started again; everything was stopped" in system.output
         assert "BATON_TOKEN_PUBLIC_KEYS" in system.output
