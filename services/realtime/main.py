@@ -40,7 +40,7 @@ from services.realtime.visit import Visits
 
 log = structlog.get_logger()
 
-PING_EVERY_S = 20.0
+PING_EVERY_S = 25.0
 """A client that has not answered one ping by the next is gone: noticed within twice that time."""
 SPARE_FILES = 256
 """What a gateway needs besides its sockets: connections to Valkey, and those of health checks."""
