@@ -3,15 +3,19 @@
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from redis import __version__
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as ValkeyAwayError
 from redis.exceptions import RedisClusterException
 
 from services.kit.redis_url import addresses, is_cluster
 
+DRIVER = DriverInfo(lib_version=__version__)
+"""Without it redis-py reads its package's metadata again for each connection."""
 BLOCK_MS = 1_000
 """How long a blocking read waits. Time-outs of sockets are longer."""
 
@@ -35,6 +39,7 @@ def connect(url: str, *, max_connections: int = 64) -> ValkeyClient:
         "retry": Retry(ConstantBackoff(0.05), 1),
         "protocol": 2,  # the shapes of replies are those of RESP2
         "decode_responses": False,
+        "driver_info": DRIVER,
     }
     if not is_cluster(url):
         return Redis.from_url(url, **options)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ except ValueError as error:
 """
 
 
+@cache
 def lines(kind: str) -> list[str]:
     program = PROGRAM.replace("{format}", kind)
     ended = subprocess.run(
