@@ -27,13 +27,13 @@ from services.realtime.inbound import Outlets
 from services.realtime.limits import Limits
 from services.realtime.listener import Listener
 from services.realtime.presence import Presence
-from services.realtime.protocols import SocketProtocol
 from services.realtime.publisher import Publisher
 from services.realtime.recovery import RoomReader
 from services.realtime.register import Register
 from services.realtime.repair import Repairs
 from services.realtime.routers import config, page, sse, ws
 from services.realtime.settings import RealtimeSettings
+from services.realtime.socket_protocol import SocketProtocol
 from services.realtime.topology import topology_of
 from services.realtime.upkeep import Upkeep
 from services.realtime.visit import Visits

@@ -19,9 +19,9 @@ from services.realtime.entrance import Entrance
 from services.realtime.inbound import Inbound, Line, Outlets, Speaker
 from services.realtime.limits import Limits
 from services.realtime.presence import Presence
-from services.realtime.protocols import Visitor
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
+from services.realtime.socket_protocol import Visitor
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from services.kit.errors import problem_response
 from services.kit.problem import Problem
 from services.realtime import auth
 from services.realtime.limits import RETRY_AFTER_S
-from services.realtime.protocols import SOCKET_EXTENSION
+from services.realtime.socket_protocol import SOCKET_EXTENSION
 from services.realtime.visit import Socket, Visits
 
 router = APIRouter()

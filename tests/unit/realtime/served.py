@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from services.kit.supervise import stop
 from services.realtime.http_protocol import HttpProtocol
-from services.realtime.protocols import SocketProtocol
+from services.realtime.socket_protocol import SocketProtocol
 
 
 class Served(NamedTuple):

@@ -15,10 +15,10 @@ from services.realtime.entrance import Entrance
 from services.realtime.inbound import Outlets
 from services.realtime.limits import Limits
 from services.realtime.presence import Presence
-from services.realtime.protocols import Visitor
 from services.realtime.reading import Position
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
+from services.realtime.socket_protocol import Visitor
 from services.realtime.visit import EARLY_FRAMES, Visit, Visits
 from tests.unit.realtime.fakes import FakeWire, counted, event
 

@@ -7,8 +7,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from services.realtime import protocols
-from services.realtime.protocols import SOCKET_EXTENSION, SocketProtocol
+from services.realtime import socket_protocol
+from services.realtime.socket_protocol import SOCKET_EXTENSION, SocketProtocol
 from tests.unit.realtime.fakes import counted
 from tests.unit.realtime.served import Served, served
 
@@ -169,7 +169,7 @@ async def test_who_speaks_before_the_visit_has_begun_is_closed() -> None:
 
 @pytest.mark.parametrize("reads", [True, False])
 async def test_a_close_is_waited_for_and_then_enforced(monkeypatch: pytest.MonkeyPatch, *, reads: bool) -> None:
-    monkeypatch.setattr(protocols, "CLOSE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(socket_protocol, "CLOSE_TIMEOUT_S", 0.1)
     inn = Inn()
     async with served(inn) as place, visiting(place, max_queue=1, close_timeout=0.1) as client:
         await client.send("here")
