@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import SlotNotCoveredError
 
+from services.kit.redis_client import ClusterClient, ValkeyClient
 from services.realtime.pubsub import NewConnection
 
 REFRESH_EVERY_S = 1.0
@@ -61,13 +62,12 @@ class Cluster:
     sharded = True
     refresh_every_s: float | None = REFRESH_EVERY_S
 
-    def __init__(self, redis: RedisCluster) -> None:
+    def __init__(self, redis: ClusterClient) -> None:
         self._redis = redis
 
     async def refresh(self) -> None:
-        """Asked of the servers each time: redis-py itself looks again only when a command of its own was redirected."""
-        await self._redis.initialize()
-        await self._redis.nodes_manager.initialize()
+        """Asked of a server each time: redis-py itself looks again only when a command of its own was redirected."""
+        await self._redis.refresh()
 
     def servers(self) -> Mapping[str, NewConnection]:
         primaries = {nodes[0].name: nodes[0] for nodes in self._redis.nodes_manager.slots_cache.values()}
@@ -91,6 +91,6 @@ _ONCE = {"retry": Retry(NoBackoff(), 0)}
 """A pub/sub connection never reconnects by itself: what was said meanwhile would be lost without anybody knowing."""
 
 
-def topology_of(redis: Redis | RedisCluster) -> Topology:
+def topology_of(redis: ValkeyClient) -> Topology:
     """What there is behind that client."""
-    return Cluster(redis) if isinstance(redis, RedisCluster) else OneServer(redis)
+    return Cluster(redis) if isinstance(redis, ClusterClient) else OneServer(redis)

@@ -12,7 +12,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import redis as synchronous
-from redis.asyncio import RedisCluster
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
@@ -22,7 +21,7 @@ from contracts.channels import PUZZLE_EVENTS, WATCHED_ROOMS, room_channel, room_
 from contracts.ids import PlayerId, RoomSeq, SessionId
 from services.kit import outbox
 from services.kit.clock import local_ms
-from services.kit.redis_client import ValkeyClient, connect
+from services.kit.redis_client import ClusterClient, ValkeyClient, connect
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import flatten
 from services.kit.supervise import Supervisor
@@ -148,16 +147,63 @@ async def test_a_cluster_that_is_away_is_an_error_like_any_other() -> None:
 async def test_the_loss_of_one_server_does_not_stop_what_is_read_from_another(
     cluster: ValkeyCluster, redis: ValkeyClient
 ) -> None:
-    assert isinstance(redis, RedisCluster)
+    assert isinstance(redis, ClusterClient)
     await redis.ping()
     first_asked = redis.get_default_node()
     stream = next(name for name in map(str, range(99)) if redis.get_node_from_key(name) != first_asked)
+    lost = next(name for name in map(str, range(99)) if redis.get_node_from_key(name) == first_asked)
     await redis.xgroup_create(stream, "group", id="0", mkstream=True)
+    owner = cluster.master_of(stream)
+
+    async def read() -> list[Any]:
+        return flatten(await redis.xreadgroup("group", "name", {stream: ">"}, block=4_000))
+
+    async def readers() -> list[str]:
+        return [client["id"] for client in owner.ask("CLIENT LIST") if client["cmd"] == "xreadgroup"]
+
+    reading = asyncio.create_task(read())
+    reader = await until(readers)
     next(node for node in cluster.nodes if node.port == first_asked.port).kill()
+
+    async def fail() -> None:
+        pipeline = redis.pipeline(transaction=False)
+        pipeline.set(lost, 1)
+        with pytest.raises(RedisError):
+            await pipeline.execute()
+
+    await asyncio.gather(*(fail() for _ in range(3)))
+    assert await readers() == reader  # on the same connection
     await redis.xadd(stream, {"e": "x"})
-    [(_, fields)] = flatten(await redis.xreadgroup("group", "name", {stream: ">"}, block=1_000))
+    [(_, fields)] = await reading
     assert fields == {b"e": b"x"}
+    await redis.xadd(stream, {"e": "y"})
+    assert len(await read()) == 1
     assert await redis.ping()
+
+
+async def test_who_has_what_is_looked_up_again_without_new_connections_until_that_changes(
+    cluster: ValkeyCluster, redis: ValkeyClient
+) -> None:
+    assert isinstance(redis, ClusterClient)
+    keys = [str(number) for number in range(30)]
+
+    async def connected() -> int:
+        await asyncio.gather(*map(redis.get, keys))  # as many connections as commands at once
+        return sum(int(node.ask("INFO", "stats")["total_connections_received"]) for node in cluster.nodes)
+
+    await connected()
+    before = await connected()
+    await redis.refresh()
+    assert await connected() - before < len(keys)  # asking for the number costs one for each of the six servers
+    former = cluster.master_of(keys[0])
+    await asyncio.to_thread(cluster.fail_over, former)
+
+    async def follows() -> bool:
+        await redis.refresh()
+        known = redis.get_node_from_key(keys[0])
+        return known is not None and known.port == cluster.master_of(keys[0]).port != former.port
+
+    await until(follows)
 
 
 async def test_a_single_server_is_no_cluster(valkey: Valkey) -> None:
