@@ -176,7 +176,7 @@ class Crowd:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until that is true of the crowd."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(110):
             while not condition():  # noqa: ASYNC110 (thousands of clients, of which each may make it true)
                 await asyncio.sleep(0.02)
 

@@ -9,7 +9,6 @@ import pytest
 from redis.exceptions import RedisError
 
 from services.kit.redis_client import ValkeyClient, connect
-from services.kit.supervise import stop
 from services.realtime.settings import RealtimeSettings
 from tests.integration.realtime.clients import Client, join
 from tests.integration.realtime.conftest import serving
@@ -51,8 +50,8 @@ async def _tell(points: Points, session: Session) -> None:
             return
 
 
-async def _play(points: Points, session: Session) -> None:
-    while True:
+async def _play(points: Points, session: Session, enough: asyncio.Event) -> None:
+    while not enough.is_set():
         await _tell(points, session)
         await asyncio.sleep(0.02)
 
@@ -80,16 +79,16 @@ async def test_a_failover_in_the_middle_of_games_breaks_no_sequence(
         clients = [
             (session, await stack.enter_async_context(join(url, session))) for session in sessions for url in gateways
         ]
-        games = [asyncio.create_task(_play(points, session)) for session in sessions]
-        stack.push_async_callback(stop, games)
-        await asyncio.gather(*(client.reach(5) for _, client in clients))
-        await asyncio.to_thread(trouble, cluster)
-        after = max(session.seq for session in sessions) + 20
-        # None of them was closed, which `reach` would tell, and each had every event in its order.
-        await asyncio.gather(*(client.reach(after) for _, client in clients))
-        await stop(games)
-        for session in sessions:
-            await _tell(points, session)
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as games:
+            for session in sessions:
+                games.create_task(_play(points, session, enough))
+            await asyncio.gather(*(client.reach(5) for _, client in clients))
+            await asyncio.to_thread(trouble, cluster)
+            after = max(session.seq for session in sessions) + 20
+            # None of them was closed, which `reach` would tell, and each had every event in its order.
+            await asyncio.gather(*(client.reach(after) for _, client in clients))
+            enough.set()
         await asyncio.gather(*(_is_as_told(session, client) for session, client in clients))
 
 
