@@ -16,6 +16,7 @@ from worker.settings import WorkerSettings
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+CLUSTER: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "deploy/valkey-cluster.yml").read_text())["services"]
 
 SETTINGS: dict[str, type[Settings]] = {
     "points": PointsSettings,
@@ -41,6 +42,16 @@ def test_a_process_can_be_given_every_setting_that_it_has_and_no_other(service: 
     given = set(SERVICES[service]["environment"]) - NOT_OURS
 
     assert given == names_of(SETTINGS[service]) - LEFT_ALONE - UNUSED.get(service, set())
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_on_a_cluster_every_process_has_its_address_and_those_that_need_one_a_broker(service: str) -> None:
+    given = CLUSTER[service]["environment"]
+    needed = {"REDIS_URL", "CELERY_BROKER_URL"} & names_of(SETTINGS[service])
+
+    assert given.keys() == needed
+    assert given["REDIS_URL"].startswith("redis+cluster://${VALKEY_CLUSTER:?")
+    assert given.get("CELERY_BROKER_URL") in {None, SERVICES[service]["environment"]["REDIS_URL"]}
 
 
 def test_the_key_that_signs_and_the_operators_go_to_points_alone() -> None:
