@@ -178,6 +178,8 @@ class Visit:
         token, self._token = self._token or "", None
         self._inbound.speaker = Speaker.of(room.session_id, identity, token)
         self._visits.presence.join(room.session_id, identity)
+        if self._visits.limits.draining:
+            self.connection.close(Close.SERVICE_RESTART)  # all others were sent away before this one was in
         early, self._early = self._early or [], []
         for data in early:
             self.receive(data)

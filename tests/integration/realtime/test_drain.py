@@ -73,6 +73,20 @@ def _moves(client: Client) -> list[int]:
     return [frame.in_ms for frame in client.others if isinstance(frame, Move)]
 
 
+async def test_who_joins_a_gateway_that_is_leaving_is_sent_on_at_once(
+    first: Gateway, points: Points, http: httpx.AsyncClient
+) -> None:
+    session = await points.open()
+    async with dial(first.url, session.id) as early:
+        first.process.terminate()
+        await early.ping()
+        while (await http.get(f"{first.url}/readyz")).status_code != 503:  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.02)
+        await early.send(encode(Join(token=token_for(session.team_id))).decode())
+        async with asyncio.timeout(5):
+            assert await closed(early) == (1012, "service_restart")
+
+
 async def test_nobody_to_send_away_is_no_reason_to_wait(redis_url: str, http: httpx.AsyncClient) -> None:
     async with gateway(redis_url, http) as idle:
         idle.process.terminate()
