@@ -6,6 +6,7 @@ time for a message, and a room's message is all that a gateway does.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ Handler = Callable[[bytes], None]
 NewConnection = Callable[[], Any]  # redis-py's connections are untyped
 
 CHANNELS_A_COMMAND: Final = 512
+GATHER_S: Final = 0.001
+"""The resolution of the event loop's timers: a message waits for others at most about so long."""
 
 
 class NotListeningError(Exception):
@@ -65,6 +68,7 @@ class PubSub(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ended: asyncio.Future[None] | None = None
         self._deadline: asyncio.Timeout | None = None
+        self._read_at = -math.inf
         self.probe_channel = probe_channel
         self.probed_at = -math.inf
         self.wanted: set[bytes] = set()
@@ -127,9 +131,25 @@ class PubSub(asyncio.Protocol):
                     self._take(reply)
         except hiredis.ProtocolError as error:
             self._end(NotListeningError(f"the server sent what is no reply: {error}"))
+        self._gather()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(NotListeningError(f"the connection was lost: {exc or 'closed by the server'}"))
+
+    def _gather(self) -> None:
+        """Where reads follow each other closely, let the next messages come together: a wake-up costs as much as two
+        deliveries, whether for one message or for ten. Where they do not, nobody waits.
+        """
+        now = time.monotonic()
+        if now - self._read_at < GATHER_S and self._transport is not None:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(GATHER_S, self._read_on, self._transport)
+        self._read_at = now
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            self._read_at = time.monotonic()
+            transport.resume_reading()
 
     def _end(self, error: NotListeningError) -> None:
         if self._ended is not None and not self._ended.done():
