@@ -101,7 +101,7 @@ async def _serves(target: Target, points: Points) -> None:
         (masked(BINARY, size=2**63 - 1), 1009),
         (masked(BINARY, size=2**64 - 1), 1009),
         (b"".join(masked(CONTINUATION if part else TEXT, b"x" * 4000, fin=False) for part in range(5)), 1009),
-        (masked(TEXT, fin=False) + 50 * masked(CONTINUATION, fin=False), 1008),
+        (masked(TEXT, fin=False) + 64 * masked(CONTINUATION, fin=False), 1008),
         (100 * masked(PING, b"x"), 1008),
         (100 * masked(PONG, b"x"), 1008),
         (masked(TEXT, b"x" * 5000), 4506),
