@@ -31,5 +31,10 @@ def room_presence(session_id: SessionId) -> str:
 
 
 def room_channel(session_id: SessionId) -> str:
-    """Channel: `<seq> <frame>` for a numbered event, `0 <frame>` for an ephemeral message."""
+    """Channel: `<seq> <frame>` for a numbered event, `0 <frame>` for an ephemeral message, and `=<seq> <frame>` for an
+    ephemeral one by which the room's position is known to be `seq`.
+
+    `=` may only be published as one step with reading `seq` from the room's hash: a channel is heard in order, so who
+    has less by then has missed events for good.
+    """
     return f"baton:room:{{{session_id}}}:live"

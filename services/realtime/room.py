@@ -78,14 +78,19 @@ class Room:
         return self._epoch is not None and self._newest > self._seq
 
     def receive(self, payload: bytes) -> None:
-        """Take a channel message: `<seq> <frame>`, or `0 <frame>` for an ephemeral one."""
+        """Take a channel message, as contracts/channels.py describes it."""
         head, _, body = payload.partition(b" ")
+        if tells_position := head.startswith(b"="):
+            head = head[1:]
         try:
             seq = RoomSeq(int(head))
         except ValueError:
             log.warning("unreadable_room_message", session_id=str(self.session_id), size=len(payload))
             return
-        if seq == self._seq + 1 and not self._held and self._epoch is not None:
+        if tells_position:
+            self._put_out(Frame(body, ephemeral=True))
+            self.expect(seq)
+        elif seq == self._seq + 1 and not self._held and self._epoch is not None:
             self._deliver(Frame(body, seq))
         elif seq == 0:
             self._put_out(Frame(body, ephemeral=True))

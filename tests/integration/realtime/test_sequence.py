@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from contracts.channels import WATCHED_ROOMS, room_channel, room_log
 from contracts.frames import Tick, encode
+from contracts.ids import RoomSeq
 from services.kit.clock import local_ms
 from services.kit.rooms import EVENTS_KEPT
 from tests.integration.realtime.clients import PATIENCE_S, closed, dial, join, token_for, until
@@ -77,6 +78,20 @@ async def test_a_lost_last_message_is_found_by_comparing_positions(gateway_url: 
     async with join(gateway_url, session) as client:
         await points.happen_unheard(session)
         await client.reach(2)
+
+
+async def test_a_lost_last_message_is_found_by_the_next_tick(
+    gateway_url: str, points: Points, http: httpx.AsyncClient
+) -> None:
+    session = await points.open()
+    tick = Tick(seq=RoomSeq(2), at=1, next_at=2, points={session.player_id: 3})
+    async with join(gateway_url, session) as client:
+        before = await metric(http, gateway_url, "baton_gaps_repaired_total")
+        await points.happen_unheard(session)
+        await points.redis.publish(room_channel(session.id), b"=2 " + encode(tick))
+        assert (await client.next()).seq == 2
+        assert tick in client.others
+        assert await metric(http, gateway_url, "baton_gaps_repaired_total") > before
 
 
 async def test_a_gap_longer_than_the_log_makes_the_client_come_back(gateway_url: str, points: Points) -> None:

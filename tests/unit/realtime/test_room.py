@@ -128,7 +128,21 @@ def test_ephemeral_messages_have_no_place_in_the_sequence(room: Room) -> None:
     assert (member.said, member.heard) == (["a tick"], _events(4, 4))
 
 
-@pytest.mark.parametrize("payload", [b"", b"x y", b"-1 y", b"1.5 y", b"\xb2 y"])
+def test_an_ephemeral_message_may_tell_the_position_and_a_higher_one_is_a_gap(room: Room, gaps: list[Room]) -> None:
+    member = _enter(room, _at(3))
+    room.receive(b"=3 a tick")
+    room.receive(b"=2 an older one")
+    assert (gaps, room.is_behind) == ([], False)
+    room.receive(b"=5 a newer one")
+    assert (gaps, room.is_behind) == ([room], True)
+    room.flush()
+    assert (member.said, member.heard) == (["a tick", "an older one", "a newer one"], [])
+    assert room.catch_up("e", _log(4, 5)) == 2
+    room.flush()
+    assert (member.heard, room.is_behind) == (_events(4, 5), False)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x y", b"-1 y", b"1.5 y", b"\xb2 y", b"= y", b"=x y", b"==1 y"])
 def test_an_unreadable_message_changes_nothing(room: Room, dirty: list[Room], payload: bytes) -> None:
     member = _enter(room, _at(0))
     room.receive(payload)
@@ -332,7 +346,8 @@ class World:
         self.pending += [self.end] * self.data.draw(st.integers(1, 2))
 
     def tick(self) -> None:
-        self.room.receive(b"0 tick")
+        position = self.data.draw(st.integers(0, self.end))
+        self.room.receive(b"=%d tick" % position if position else b"0 tick")
 
     def hear(self) -> None:
         if (seq := self._any_pending()) is not None:
