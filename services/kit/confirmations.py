@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from contracts.events import decode_confirmation
 from contracts.ids import EventId
+from services.kit import crash_points
 from services.kit.database import Database
 from services.kit.outbox import Outbox
 from services.kit.redis_client import BLOCK_MS, ValkeyClient
@@ -47,8 +48,10 @@ class Confirmations:
                 continue
             confirmed = [event_id for entry in flatten(reply) if (event_id := _event_id(entry)) is not None]
             if confirmed:
+                crash_points.passed("confirmed.before")
                 async with self._database.transaction() as transaction:
                     await self._outbox.confirm(transaction, confirmed)
+                crash_points.passed("confirmed.after")
 
 
 def _event_id(entry: tuple[bytes, dict[bytes, bytes] | None]) -> EventId | None:

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.kit import crash_points
 from services.kit.clock import NOW_SQL
 
 NOW_MS = literal_column(NOW_SQL, BigInteger)
@@ -72,6 +73,8 @@ class Database:
             async with connection.begin():
                 transaction = Transaction(connection)
                 yield transaction
+                crash_points.passed("commit.before")
+        crash_points.passed("commit.after")
         if transaction.posted and self._deliver is not None:
             self._deliver(transaction.posted)
 

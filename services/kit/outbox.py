@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 
 from contracts.events import Event, encode
-from services.kit import metrics
+from services.kit import crash_points, metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
 from services.kit.redis_client import ValkeyClient
@@ -139,10 +139,12 @@ class Relay:
             pipeline = self._redis.pipeline(transaction=False)
             for event in batch:
                 pipeline.xadd(event.stream, {"e": event.payload}, maxlen=STREAM_LENGTH, approximate=True)
+            crash_points.passed("send.before")
             try:
                 await pipeline.execute()
             except (RedisError, OSError):
                 metrics.outbox_send_failures.labels(batch[0].stream).inc(len(batch))
                 raise
+            crash_points.passed("send.after")
             for event in batch:
                 metrics.outbox_sent.labels(event.stream).inc()

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kit import crash_points
 from services.kit.redis_url import addresses, broker_beside
 
 DEVELOPMENT_OPERATOR_KEY = "development-operator-key"
@@ -24,11 +25,26 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", validation_alias="BATON_LOG_FORMAT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="BATON_LOG_LEVEL")
 
+    crash: str | None = Field(None, validation_alias="BATON_CRASH")
+
     @field_validator("redis_url")
     @classmethod
     def _redis_address(cls, url: str) -> str:
         addresses(url)
         return url
+
+    @field_validator("crash")
+    @classmethod
+    def _crash_point(cls, setting: str | None) -> str | None:
+        if setting is not None:
+            crash_points.parse(setting)
+        return setting
+
+    @model_validator(mode="after")
+    def _crashes_in_development_alone(self) -> Self:
+        if self.crash is not None and self.is_production:
+            raise ValueError("BATON_CRASH: a process is made to crash in development alone")
+        return self
 
     @property
     def is_production(self) -> bool:
@@ -86,10 +102,13 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 def load(settings: type[SettingsT]) -> SettingsT:
     """The process's settings; ends the process with a clear message where one is wrong."""
     try:
-        return settings()
+        loaded = settings()
     except ValidationError as error:
         for problem in error.errors():
             name = ".".join(str(part) for part in problem["loc"])
             message = problem["msg"].removeprefix("Value error, ")
             print(f"configuration: {name + ': ' if name else ''}{message}", file=sys.stderr)  # noqa: T201 (before logging)
         raise SystemExit(EXIT_CONFIGURATION) from error
+    if loaded.crash is not None:
+        crash_points.arm(loaded.crash)
+    return loaded

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from contracts.events import Confirmation, encode
 from contracts.ids import EventId, SessionId
-from services.kit import metrics
+from services.kit import crash_points, metrics
 from services.kit.redis_client import BLOCK_MS, ValkeyClient
 
 log = structlog.get_logger()
@@ -213,7 +213,9 @@ class Consumer:
                     confirmation = encode(Confirmation(event_id=entry.head.event_id))
                     pipeline.xadd(self._confirmations, {"e": confirmation}, maxlen=100_000, approximate=True)
         pipeline.xack(self._stream, self._group, *[entry.id for entry in entries])
+        crash_points.passed("acknowledge.before")
         await pipeline.execute()
+        crash_points.passed("acknowledge.after")
 
 
 def _position(entry: Entry) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from contracts.frames import encode
 from contracts.ids import RoomSeq, SessionId
-from services.kit import metrics
+from services.kit import crash_points, metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database
 from services.kit.rooms import Publication, Rooms
@@ -61,8 +61,10 @@ class Announcer:
         """Take what was told from `untold_rooms`. What is lost by an error is told once more, which changes nothing."""
         told, self._told = self._told, {}
         if told:
+            crash_points.passed("forgotten.before")
             async with self._database.transaction() as transaction:
                 await repository.forget_told(transaction, told.items())
+            crash_points.passed("forgotten.after")
 
     async def flush(self) -> None:
         """Tell what is queued now. On an error the batch is left to the sweeper, and the error is raised."""
@@ -99,6 +101,7 @@ class Announcer:
         return len(messages)
 
     async def _tell(self, publications: list[Publication]) -> None:
+        crash_points.passed("told.before")
         try:
             behind = await self._rooms.tell(publications)
         except (RedisError, OSError):
@@ -112,6 +115,7 @@ class Announcer:
             if publication is not None:
                 await self._rooms.tell([publication])
                 publications = [p for p in publications if p.session_id != session_id] + [publication]
+        crash_points.passed("told.after")
         metrics.rooms_told.inc(len(publications))
         for publication in publications:
             before = self._told.get(publication.session_id, RoomSeq(0))

@@ -25,7 +25,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "worker": WorkerSettings,
     "beat": WorkerSettings,
 }
-LEFT_ALONE = {"CELERY_BROKER_URL"}  # the second database of the one Valkey
+LEFT_ALONE = {"CELERY_BROKER_URL", "BATON_CRASH"}  # the second database of the one Valkey; for tests alone
 UNUSED = {
     "worker": {"BATON_POOL_SIZE"},
     "beat": {"BATON_POOL_SIZE", "BATON_ABANDONED_AFTER_S", "DATABASE_URL"},
