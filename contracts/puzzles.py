@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from contracts.ids import PuzzleId
@@ -29,6 +30,9 @@ class PuzzleView(Struct, frozen=True, kw_only=True):
     view: dict[str, Any]
     opened_at: int
     deadline: int
+
+
+decode_view = msgspec.json.Decoder(PuzzleView).decode
 
 
 class ClosedPuzzle(Struct, frozen=True, kw_only=True):

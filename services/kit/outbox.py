@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Table, bindparam, delete, select, text, update
 
 from contracts.events import Event, encode
 from services.kit import crash_points, metrics
@@ -42,26 +42,34 @@ class Outbox:
     def __init__(self, table: Any, stream: str) -> None:
         self._table: Table = table.__table__
         self._stream = stream
+        self._add = text(
+            f"""
+            INSERT INTO {self._table.fullname}
+                (event_id, session_id, version, stream, payload, created_at, next_try_at, tries)
+            SELECT event_id, session_id, version, :stream, payload, at, at + {FIRST_RETRY_MS}, 0
+            FROM unnest(
+                CAST(:event_ids AS uuid[]), CAST(:session_ids AS uuid[]), CAST(:versions AS bigint[]),
+                CAST(:payloads AS bytea[]), CAST(:instants AS bigint[])
+            ) AS event (event_id, session_id, version, payload, at)
+            """  # noqa: S608 (our own names)
+        )
 
     async def add(self, transaction: Transaction, *events: Event) -> None:
         """Record events in the transaction, and send them as soon as it is committed."""
         if not events:
             return
-        rows = [
-            {
-                "event_id": event.event_id,
-                "session_id": event.session_id,
-                "version": event.version,
-                "stream": self._stream,
-                "payload": encode(event),
-                "created_at": event.at,
-                "next_try_at": event.at + FIRST_RETRY_MS,
-            }
-            for event in events
-        ]
-        await transaction.connection.execute(insert(self._table), rows)
-        for row in rows:
-            transaction.post(Outgoing(self._stream, row["payload"]))  # type: ignore[arg-type]  # bytes, by the dict above
+        payloads = [encode(event) for event in events]
+        parameters = {
+            "event_ids": [event.event_id for event in events],
+            "session_ids": [event.session_id for event in events],
+            "versions": [event.version for event in events],
+            "stream": self._stream,
+            "payloads": payloads,
+            "instants": [event.at for event in events],
+        }
+        await transaction.connection.execute(self._add, parameters)
+        for payload in payloads:
+            transaction.post(Outgoing(self._stream, payload))
 
     async def confirm(self, transaction: Transaction, event_ids: Iterable[UUID]) -> None:
         """Forget events that have taken effect at their consumer. Unknown ids are confirmations come twice."""

@@ -61,11 +61,11 @@ class Game(Lobby):
                 self._enter_void(seat, event.closed.puzzle_id, at, reason)
         elif playing and isinstance(event, PuzzleExpired):
             seat.expired += 1
-            seat.puzzle = _newest(seat, event.next)
-            self._tell(at, rooms.PuzzleExpired(player_id=seat.player_id, closed=event.closed, next=seat.puzzle))
+            seat.puzzle = newest = _newest(seat, event.next)
+            self._tell(at, rooms.PuzzleExpired(player_id=seat.player_id, closed=event.closed, next=newest))
         elif playing and isinstance(event, PuzzleAssigned):
-            seat.puzzle = _newest(seat, event.puzzle)
-            self._tell(at, rooms.PuzzleAssigned(player_id=seat.player_id, puzzle=seat.puzzle))
+            seat.puzzle = newest = _newest(seat, event.puzzle)
+            self._tell(at, rooms.PuzzleAssigned(player_id=seat.player_id, puzzle=newest))
         self.advance(at)
 
     def tick(self, at: int, ticks: int, run_id: UUID) -> None:
@@ -108,15 +108,15 @@ class Game(Lobby):
         self._tell(at, rooms.SessionStarted(started_at=at, base=base, zero_at=zero))
 
     def _answer(self, solver: Seat, event: PuzzleAnswered, at: int) -> None:
-        solver.puzzle = _newest(solver, event.next)
+        solver.puzzle = newest = _newest(solver, event.next)
         puzzle_id = event.closed.puzzle_id
         if event.closed.verdict is Verdict.SOLVED:
             solver.solved += 1
-            self._tell(at, rooms.PuzzleSolved(player_id=solver.player_id, closed=event.closed, next=solver.puzzle))
+            self._tell(at, rooms.PuzzleSolved(player_id=solver.player_id, closed=event.closed, next=newest))
             self._award(solver, puzzle_id, at)
             return
         solver.failed += 1
-        self._tell(at, rooms.PuzzleFailed(player_id=solver.player_id, closed=event.closed, next=solver.puzzle))
+        self._tell(at, rooms.PuzzleFailed(player_id=solver.player_id, closed=event.closed, next=newest))
         if self.rules.penalty > 0:
             taken = self._take(solver, self.rules.penalty, at)
             key = f"penalty:{self.session_id}:{puzzle_id}"
@@ -184,4 +184,5 @@ class Game(Lobby):
 
 def _newest(seat: Seat, dealt: PuzzleView) -> PuzzleView:
     """The seat's open puzzle after `dealt`: an event that was given up and is retried comes after later ones."""
-    return seat.puzzle if seat.puzzle is not None and seat.puzzle.opened_at > dealt.opened_at else dealt
+    held = seat.open_puzzle
+    return held if held is not None and held.opened_at > dealt.opened_at else dealt

@@ -1,7 +1,7 @@
 """A session before its game begins: who sits where, who is ready, and the host's start."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from contracts import rooms
 from contracts.ids import PlayerId, SessionId, TeamId
@@ -36,8 +36,8 @@ class Lobby:
     puzzle_version: int = 0
     sent_version: int = 0
     seats: list[Seat] = field(default_factory=list)
-    seats_before: Sequence[Seat] = ()
-    """The seats as they were read: only those that differ are written back."""
+    seats_before: dict[PlayerId, tuple[Any, ...]] = field(default_factory=dict)
+    """The seats' values as they were read: only seats that differ are written back."""
 
     facts: list[tuple[int, Fact]] = field(default_factory=list)
     entries: list[LedgerEntry] = field(default_factory=list)

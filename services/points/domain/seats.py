@@ -1,10 +1,14 @@
 """Seats, the ledger's entries, and who is next."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
+
+from msgspec import Raw
 
 from contracts.ids import PlayerId, PuzzleId
-from contracts.puzzles import PuzzleView
+from contracts.puzzles import PuzzleView, decode_view
 from contracts.rooms import VoidReason
 from contracts.rules import AwardTarget
 
@@ -32,11 +36,21 @@ class Seat:
     solved: int = 0
     failed: int = 0
     expired: int = 0
-    puzzle: PuzzleView | None = None
+    puzzle: PuzzleView | Raw | None = None
+    """The open one; still as JSON where it was read and nobody has to look into it."""
+
+    @property
+    def open_puzzle(self) -> PuzzleView | None:
+        return decode_view(self.puzzle) if isinstance(self.puzzle, Raw) else self.puzzle
 
     @property
     def is_in(self) -> bool:
         return self.eliminated_at is None
+
+
+SEAT_VALUES = tuple(field.name for field in fields(Seat))
+values_of: Callable[[Seat], tuple[Any, ...]] = attrgetter(*SEAT_VALUES)
+"""A seat's values, in the order of SEAT_VALUES."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What others are told of a game: clients its public state and ticks, the puzzle service what it needs to deal."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,15 @@ from services.points.domain.seats import Seat
 
 def public_state(game: Game) -> State:
     """Everything a client may know."""
+    return _state(game, [seat.open_puzzle for seat in game.seats])
+
+
+def encode_state(game: Game) -> bytes:
+    """The public state as JSON. Puzzles that are JSON still are passed on as they are."""
+    return rooms.encode(_state(game, [seat.puzzle for seat in game.seats]))
+
+
+def _state(game: Game, puzzles: Sequence[Any]) -> State:
     return State(
         session_id=game.session_id,
         team_id=game.team_id,
@@ -39,9 +49,9 @@ def public_state(game: Game) -> State:
                 solved=seat.solved,
                 failed=seat.failed,
                 expired=seat.expired,
-                puzzle=seat.puzzle,
+                puzzle=puzzle,
             )
-            for seat in game.seats
+            for seat, puzzle in zip(game.seats, puzzles, strict=True)
         ],
     )
 

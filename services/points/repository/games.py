@@ -1,107 +1,109 @@
-"""SQL that reads games, locked or not."""
+"""SQL that reads games, locked or not: two statements for any number of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any
-from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import ARRAY, Select, Text, Uuid, any_, bindparam, cast, delete, select
 
-from contracts.ids import PlayerId, SessionId, TeamId
-from contracts.puzzles import PuzzleView
+from contracts.ids import PlayerId, SessionId
 from contracts.rooms import EndReason, Status
 from contracts.rules import Rules
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.points import models
 from services.points.domain.game import Game
-from services.points.domain.seats import Seat
+from services.points.domain.seats import SEAT_VALUES, Seat, values_of
 
-_sessions, _seats = table_of(models.Session), table_of(models.Seat)
-_decode_puzzle = msgspec.json.Decoder(PuzzleView).decode
+_sessions, _seats, _teams = table_of(models.Session), table_of(models.Seat), table_of(models.Team)
+_decode_rules = lru_cache(msgspec.json.Decoder(Rules).decode)
 
-_all = select(models.Session, models.Team.name, select(models.Epoch.epoch).scalar_subquery().label("epoch")).join(
-    models.Team, models.Team.team_id == models.Session.team_id
+_PLAIN = ("created_at", "seed", "starts_at", "started_at", "ending_at", "finished_at", "survival_ms", "seq")
+_POSITION = ("settled_at", "puzzle_version", "sent_version")
+_these = any_(bindparam("session_ids", type_=ARRAY(Uuid)))
+_find = (
+    select(
+        *(_sessions.c[name] for name in ("session_id", "team_id")),
+        _teams.c.name,
+        cast(_sessions.c.rules, Text),
+        *(_sessions.c[name] for name in ("status", "end_reason", *_PLAIN, *_POSITION)),
+        select(models.Epoch.epoch).scalar_subquery(),
+    )
+    .join(_teams, _teams.c.team_id == _sessions.c.team_id)
+    .where(_sessions.c.session_id == _these)
+    # In one order, so that two who lock several never wait for each other.
+    .order_by(_sessions.c.session_id)
 )
-_find = _all.where(models.Session.session_id == bindparam("session_id"))
-_find_locked = _find.with_for_update(of=models.Session)
-_find_unheld = _find.with_for_update(of=models.Session, skip_locked=True)
-_find_seats = select(models.Seat).where(models.Seat.session_id == bindparam("session_id")).order_by(models.Seat.seat)
+_find_locked = _find.with_for_update(of=_sessions)
+_find_unheld = _find.with_for_update(of=_sessions, skip_locked=True)
+_find_active = _find.where(_sessions.c.status == Status.ACTIVE.value)
+_find_seats = (
+    select(_seats.c.session_id, *(_seats.c[name] for name in SEAT_VALUES))
+    .where(_seats.c.session_id == _these)
+    .order_by(_seats.c.session_id, _seats.c.seat)
+)
 
 
 async def read_game(transaction: Transaction, session_id: SessionId) -> Game | None:
     """The game as it is, without locking it."""
-    return await _game(transaction, _find, session_id)
+    return (await _games(transaction, _find, [session_id])).get(session_id)
 
 
 async def lock_game(transaction: Transaction, session_id: SessionId) -> Game | None:
     """The game, locked until the end of the transaction."""
-    return await _game(transaction, _find_locked, session_id)
+    return (await lock_games(transaction, [session_id])).get(session_id)
 
 
-async def lock_game_unless_held(transaction: Transaction, session_id: SessionId) -> Game | None:
-    """The game, locked; None also where somebody else holds it at the moment."""
-    return await _game(transaction, _find_unheld, session_id)
+async def lock_games(
+    transaction: Transaction, session_ids: Collection[SessionId], *, skip_held: bool = False
+) -> dict[SessionId, Game]:
+    """The games, locked until the end of the transaction in the order of their ids. Unknown ones are left out.
+
+    With `skip_held`, those that somebody else holds at the moment are left out too.
+    """
+    return await _games(transaction, _find_unheld if skip_held else _find_locked, session_ids)
 
 
 async def read_active(transaction: Transaction, session_ids: Sequence[SessionId]) -> list[Game]:
     """Those of the sessions that are being played, without locking them."""
-    active = _all.where(_sessions.c.session_id.in_(session_ids), _sessions.c.status == Status.ACTIVE.value)
-    rows = (await transaction.connection.execute(active)).all()
-    seats: dict[UUID, list[Row[Any]]] = {row.session_id: [] for row in rows}
-    found = select(models.Seat).where(_seats.c.session_id.in_(seats)).order_by(_seats.c.seat)
-    for seat in await transaction.connection.execute(found):
-        seats[seat.session_id].append(seat)
-    return [_to_game(row, seats[row.session_id]) for row in rows]
+    return list((await _games(transaction, _find_active, session_ids)).values())
 
 
-async def _game(transaction: Transaction, statement: Any, session_id: SessionId) -> Game | None:
-    parameters = {"session_id": session_id}
-    row = (await transaction.connection.execute(statement, parameters)).first()
-    if row is None:
-        return None
-    return _to_game(row, (await transaction.connection.execute(_find_seats, parameters)).all())
+async def _games(
+    transaction: Transaction, statement: Select[tuple[Any, ...]], session_ids: Collection[SessionId]
+) -> dict[SessionId, Game]:
+    rows = await transaction.connection.execute(statement, {"session_ids": list(session_ids)})
+    games = {row[0]: _game(*row) for row in rows}
+    if games:
+        for row in await transaction.connection.execute(_find_seats, {"session_ids": list(games)}):
+            game = games[row[0]]
+            seat = _seat(*row[1:])
+            game.seats.append(seat)
+            game.seats_before[seat.player_id] = values_of(seat)
+    return games
 
 
-def _to_game(row: Row[Any], seats: Sequence[Row[Any]]) -> Game:
+def _seat(*values: Any) -> Seat:
+    puzzle = values[-1]
+    seat = Seat(*values)
+    seat.puzzle = None if puzzle is None else msgspec.Raw(puzzle)
+    return seat
+
+
+def _game(
+    session_id: Any, team_id: Any, team_name: str, rules: str, status: str, end_reason: str | None, *values: Any
+) -> Game:
+    *plain, epoch = values
     return Game(
-        session_id=SessionId(row.session_id),
-        team_id=TeamId(row.team_id),
-        team_name=row.name,
-        rules=msgspec.convert(row.rules, Rules),
-        created_at=row.created_at,
-        seed=row.seed,
-        status=Status(row.status),
-        starts_at=row.starts_at,
-        started_at=row.started_at,
-        ending_at=row.ending_at,
-        finished_at=row.finished_at,
-        survival_ms=row.survival_ms,
-        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
-        seq=row.seq,
-        settled_at=row.settled_at,
-        puzzle_version=row.puzzle_version,
-        sent_version=row.sent_version,
-        epoch=row.epoch,
-        seats=[_seat(seat) for seat in seats],
-        seats_before=[_seat(seat) for seat in seats],
-    )
-
-
-def _seat(row: Row[Any]) -> Seat:
-    return Seat(
-        player_id=PlayerId(row.player_id),
-        seat=row.seat,
-        name=row.name,
-        colour=row.colour,
-        ready=row.ready,
-        base=row.base,
-        zero_at=row.zero_at,
-        eliminated_at=row.eliminated_at,
-        solved=row.solved,
-        failed=row.failed,
-        expired=row.expired,
-        puzzle=None if row.puzzle is None else _decode_puzzle(row.puzzle),
+        session_id=session_id,
+        team_id=team_id,
+        team_name=team_name,
+        rules=_decode_rules(rules),
+        status=Status(status),
+        end_reason=None if end_reason is None else EndReason(end_reason),
+        epoch=epoch,
+        **dict(zip((*_PLAIN, *_POSITION), plain, strict=True)),
     )
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, delete, select, update
 
 from contracts.ids import RoomSeq, SessionId
-from contracts.rooms import encode
 from services.kit.clock import now_ms
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.kit.rooms import EVENTS_KEPT, Publication
 from services.points import models
-from services.points.domain.views import public_state
+from services.points.domain.views import encode_state
 from services.points.repository.games import read_game
 from services.points.repository.saving import ROOM_RETRY_MS
 
@@ -31,7 +30,7 @@ async def read_range(transaction: Transaction, session_id: SessionId) -> Publica
         return None
     first = max(0, game.seq - EVENTS_KEPT)
     frames = await read_frames(transaction, session_id, first)
-    return Publication(session_id, game.epoch, RoomSeq(first + 1), encode(public_state(game)), frames, rebuild=True)
+    return Publication(session_id, game.epoch, RoomSeq(first + 1), encode_state(game), frames, rebuild=True)
 
 
 async def forget_told(transaction: Transaction, told: Iterable[tuple[SessionId, RoomSeq]]) -> None:

@@ -1,8 +1,11 @@
-"""SQL that writes a game back: all it changed and recorded in one statement, and so one round trip."""
+"""SQL that writes games back: all they changed and recorded in one statement, and so one round trip, however many."""
 
+from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from sqlalchemy import insert, text
 
 from contracts.frames import encode_event
@@ -13,12 +16,27 @@ from services.kit.models import table_of
 from services.kit.rooms import Publication
 from services.points import models
 from services.points.domain.game import Game
-from services.points.domain.seats import LedgerEntry, Seat
-from services.points.domain.views import public_state
+from services.points.domain.seats import SEAT_VALUES, values_of
+from services.points.domain.views import encode_state
 
 ROOM_RETRY_MS = 1_000
 
-_SEATS = {
+_SESSIONS = {
+    "session_id": "uuid",
+    "status": "text",
+    "starts_at": "bigint",
+    "started_at": "bigint",
+    "ending_at": "bigint",
+    "finished_at": "bigint",
+    "survival_ms": "bigint",
+    "end_reason": "text",
+    "due_at": "bigint",
+    "settled_at": "bigint",
+    "puzzle_version": "bigint",
+    "sent_version": "bigint",
+    "seq": "bigint",
+}
+_SEAT_TYPES = {
     "player_id": "uuid",
     "seat": "smallint",
     "name": "text",
@@ -32,38 +50,31 @@ _SEATS = {
     "expired": "bigint",
     "puzzle": "bytea",
 }
-_EVENTS = {"seq": "bigint", "type": "text", "at": "bigint", "frame": "bytea"}
+_SEATS = {"session_id": "uuid", **{name: _SEAT_TYPES[name] for name in SEAT_VALUES}}
+_EVENTS = {"session_id": "uuid", "seq": "bigint", "type": "text", "at": "bigint", "frame": "bytea"}
 _LEDGER = {
+    "session_id": "uuid",
     "key": "text",
     "at": "bigint",
     "kind": "text",
     "amount": "bigint",
-    "base": "bigint",
     "player_id": "uuid",
     "from_player_id": "uuid",
     "puzzle_id": "uuid",
     "reason": "text",
+    "base": "bigint",
 }
-_SESSION = (
-    "status",
-    "starts_at",
-    "started_at",
-    "ending_at",
-    "finished_at",
-    "survival_ms",
-    "end_reason",
-    "due_at",
-    "seq",
-    "settled_at",
-    "puzzle_version",
-    "sent_version",
-)
+_session_values = attrgetter(*tuple(_SESSIONS)[:-1])
+_entry_values = attrgetter(*tuple(_LEDGER)[1:])
+
+
+def _unnest(table: str, columns: dict[str, str]) -> str:
+    """Rows from one array a column."""
+    return f"unnest({', '.join(f'CAST(:{table}_{name} AS {kind}[])' for name, kind in columns.items())})"
 
 
 def _insert(table: str, columns: dict[str, str]) -> str:
-    """INSERT of many rows, from one array a column."""
-    arrays = ", ".join(f"CAST(:{table}_{name} AS {kind}[])" for name, kind in columns.items())
-    return f"INSERT INTO points.{table} (session_id, {', '.join(columns)}) SELECT :session_id, * FROM unnest({arrays})"  # noqa: S608 (our own names)
+    return f"INSERT INTO points.{table} ({', '.join(columns)}) SELECT * FROM {_unnest(table, columns)}"  # noqa: S608 (our own names)
 
 
 def _excluded(columns: dict[str, str]) -> str:
@@ -72,8 +83,11 @@ def _excluded(columns: dict[str, str]) -> str:
 
 _SAVE = text(
     f"""
-    WITH session AS (
-        UPDATE points.sessions SET {", ".join(f"{name} = :{name}" for name in _SESSION)} WHERE session_id = :session_id
+    WITH sessions AS (
+        UPDATE points.sessions AS session SET
+            {", ".join(f"{name} = new.{name}" for name in _SESSIONS if name != "session_id")}
+        FROM {_unnest("sessions", _SESSIONS)} AS new ({", ".join(_SESSIONS)})
+        WHERE session.session_id = new.session_id
     ), seats AS (
         {_insert("seats", _SEATS)} ON CONFLICT (session_id, player_id) DO UPDATE SET {_excluded(_SEATS)}
     ), events AS (
@@ -82,8 +96,8 @@ _SAVE = text(
         {_insert("ledger", _LEDGER)}
     )
     INSERT INTO points.untold_rooms (session_id, seq, next_try_at)
-    SELECT :session_id, :seq, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ROOM_RETRY_MS}
-    WHERE CAST(:told AS boolean)
+    SELECT session_id, seq, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ROOM_RETRY_MS}
+    FROM unnest(CAST(:told_session_id AS uuid[]), CAST(:told_seq AS bigint[])) AS told (session_id, seq)
     ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq
     """  # noqa: S608 (our own names)
 )
@@ -92,92 +106,56 @@ _SAVE = text(
 async def create_game(transaction: Transaction, game: Game) -> None:
     """Store a new game with what it recorded."""
     values = {
-        **_session_values(game),
-        "session_id": game.session_id,
+        **dict(zip(_SESSIONS, (*_session_values(game), game.seq), strict=True)),
         "team_id": game.team_id,
         "rules": msgspec.to_builtins(game.rules),
         "seed": game.seed,
         "created_at": game.created_at,
     }
     await transaction.connection.execute(insert(table_of(models.Session)), [values])
-    await save_game(transaction, game)
+    await save_games(transaction, [game])
 
 
-async def save_game(transaction: Transaction, game: Game) -> None:
-    """Write back a locked game: its row, the seats that changed, and what it recorded, numbered on in the log.
+async def save_games(transaction: Transaction, games: Collection[Game]) -> None:
+    """Write back locked games: their rows, the seats that changed, and what they recorded, numbered on in their logs.
 
-    The room is told after the commit, or by the sweeper if that fails.
+    The rooms are told after the commit, or by the sweeper if that fails.
     """
-    before = {seat.player_id: seat for seat in game.seats_before}
-    changed = [seat for seat in game.seats if seat != before.get(seat.player_id)]
-    numbered = list(enumerate(game.facts, start=game.seq + 1))
-    frames = [encode_event(RoomSeq(seq), at, fact) for seq, (at, fact) in numbered]
-    events = [
-        {"seq": seq, "type": fact.type, "at": at, "frame": frame}
-        for (seq, (at, fact)), frame in zip(numbered, frames, strict=True)
-    ]
+    seats: list[tuple[Any, ...]] = []
+    events: list[tuple[Any, ...]] = []
+    told: list[tuple[Any, ...]] = []
+    publications = []
+    for game in games:
+        before = game.seats_before
+        for seat in game.seats:
+            if (values := values_of(seat)) != before.get(seat.player_id):
+                seats.append((game.session_id, *values[:-1], _json(values[-1])))
+        if not game.facts:
+            continue
+        first_seq = RoomSeq(game.seq + 1)
+        frames = []
+        for at, fact in game.facts:
+            game.seq += 1
+            frames.append(encode_event(RoomSeq(game.seq), at, fact))
+            events.append((game.session_id, game.seq, fact.type, at, frames[-1]))
+        told.append((game.session_id, game.seq))
+        publications.append(Publication(game.session_id, game.epoch, first_seq, encode_state(game), frames))
     parameters = {
-        **_session_values(game),
-        "session_id": game.session_id,
-        "told": bool(frames),
-        **_arrays("seats", _SEATS, [_seat_values(seat) for seat in changed]),
+        **_arrays("sessions", _SESSIONS, [(*_session_values(game), game.seq) for game in games]),
+        **_arrays("seats", _SEATS, seats),
         **_arrays("session_events", _EVENTS, events),
-        **_arrays("ledger", _LEDGER, [_entry_values(entry) for entry in game.entries]),
+        **_arrays("ledger", _LEDGER, [(g.session_id, *_entry_values(entry)) for g in games for entry in g.entries]),
+        **_arrays("told", ("session_id", "seq"), told),
     }
     await transaction.connection.execute(_SAVE, parameters)
-    if frames:
-        first_seq = RoomSeq(game.seq + 1)
-        game.seq += len(frames)
-        transaction.post(Publication(game.session_id, game.epoch, first_seq, encode(public_state(game)), frames))
+    for publication in publications:
+        transaction.post(publication)
 
 
-def _arrays(table: str, columns: dict[str, str], rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {f"{table}_{name}": [row[name] for row in rows] for name in columns}
+def _json(puzzle: Any) -> bytes | None:
+    return None if puzzle is None else bytes(puzzle) if isinstance(puzzle, Raw) else encode(puzzle)
 
 
-def _session_values(game: Game) -> dict[str, Any]:
-    return {
-        "status": game.status.value,
-        "starts_at": game.starts_at,
-        "started_at": game.started_at,
-        "ending_at": game.ending_at,
-        "finished_at": game.finished_at,
-        "survival_ms": game.survival_ms,
-        "end_reason": None if game.end_reason is None else game.end_reason.value,
-        "due_at": game.due_at,
-        "seq": game.seq + len(game.facts),
-        "settled_at": game.settled_at,
-        "puzzle_version": game.puzzle_version,
-        "sent_version": game.sent_version,
-    }
-
-
-def _seat_values(seat: Seat) -> dict[str, Any]:
-    return {
-        "player_id": seat.player_id,
-        "seat": seat.seat,
-        "name": seat.name,
-        "colour": seat.colour,
-        "ready": seat.ready,
-        "base": seat.base,
-        "zero_at": seat.zero_at,
-        "eliminated_at": seat.eliminated_at,
-        "solved": seat.solved,
-        "failed": seat.failed,
-        "expired": seat.expired,
-        "puzzle": None if seat.puzzle is None else encode(seat.puzzle),
-    }
-
-
-def _entry_values(entry: LedgerEntry) -> dict[str, Any]:
-    return {
-        "key": entry.key,
-        "at": entry.at,
-        "kind": entry.kind,
-        "amount": entry.amount,
-        "base": entry.base,
-        "player_id": entry.player_id,
-        "from_player_id": entry.from_player_id,
-        "puzzle_id": entry.puzzle_id,
-        "reason": None if entry.reason is None else entry.reason.value,
-    }
+def _arrays(table: str, columns: Collection[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    values = map(list, zip(*rows, strict=True)) if rows else ([] for _ in columns)
+    return {f"{table}_{name}": column for name, column in zip(columns, values, strict=True)}

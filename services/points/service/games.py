@@ -1,6 +1,6 @@
 """Reading, changing and keeping a game: what all use cases share."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from contracts.ids import SessionId
@@ -31,16 +31,28 @@ async def lock(transaction: Transaction, session_id: SessionId) -> Game:
 
 async def keep(transaction: Transaction, game: Game) -> None:
     """Write the game back, with its events for clients and for the puzzle service; if it ended, with its standings."""
-    events = outbound(game)
-    game.sent_version += len(events)
+    await keep_all(transaction, [game])
+
+
+async def keep_all(transaction: Transaction, changed: Collection[Game]) -> None:
+    """Write locked games back, in two or three statements however many they are."""
+    if not changed:
+        return
+    events = []
+    for game in changed:
+        sent = outbound(game)
+        game.sent_version += len(sent)
+        events += sent
     await outbox.add(transaction, *events)
-    await saving.save_game(transaction, game)
-    if any(isinstance(fact, SessionFinished) for _, fact in game.facts):
-        await standings.record_finished(transaction, [game])
-    for entry in game.entries:
-        if entry.kind in {"award", "void"}:
-            metrics.awards.labels(entry.reason or "paid").inc()
-    metrics.eliminations.inc(sum(fact.type == "player.eliminated" for _, fact in game.facts))
+    await saving.save_games(transaction, changed)
+    ended = [game for game in changed if any(isinstance(fact, SessionFinished) for _, fact in game.facts)]
+    if ended:
+        await standings.record_finished(transaction, ended)
+    for game in changed:
+        for entry in game.entries:
+            if entry.kind in {"award", "void"}:
+                metrics.awards.labels(entry.reason or "paid").inc()
+    metrics.eliminations.inc(sum(fact.type == "player.eliminated" for game in changed for _, fact in game.facts))
 
 
 @contextmanager

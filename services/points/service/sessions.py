@@ -87,7 +87,7 @@ async def close_abandoned(transaction: Transaction, older_than_ms: int, limit: i
     now = await now_ms(transaction.connection)
     closed = 0
     for session_id in await due.old_lobbies(transaction, now - older_than_ms, limit):
-        game = await repository.lock_game_unless_held(transaction, session_id)
+        game = (await repository.lock_games(transaction, [session_id], skip_held=True)).get(session_id)
         if game is not None and game.status is Status.LOBBY:
             game.end(now, EndReason.ABANDONED)
             await games.keep(transaction, game)

@@ -86,7 +86,7 @@ async def settle(transaction: Transaction, session_id: SessionId, until: int, pu
     points has not applied that one yet, nothing is settled and False is returned: the next round tries again. A
     session that somebody holds at the moment is left to the next round too.
     """
-    game = await repository.lock_game_unless_held(transaction, session_id)
+    game = (await repository.lock_games(transaction, [session_id], skip_held=True)).get(session_id)
     if game is None or game.puzzle_version < puzzle_version:
         return False
     game.advance(until)

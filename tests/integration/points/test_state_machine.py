@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -26,6 +27,7 @@ from contracts.rooms import EndReason, Status, VoidReason
 from services.kit.database import Database, Transaction
 from services.kit.streams import Outcome
 from services.points.domain.game import Game
+from services.points.domain.seats import values_of
 from services.points.domain.views import points_of
 from services.points.repository import ledger, saving, teams
 from services.points.service import answers, games, replaying, settling
@@ -323,13 +325,13 @@ def the_worker_does_not_wait_for_answers_on_their_way(patch: pytest.MonkeyPatch)
 
 
 def a_changed_seat_is_not_written_back(patch: pytest.MonkeyPatch) -> None:
-    genuine = saving._seat_values
-    patch.setattr(saving, "_seat_values", lambda seat: {**genuine(seat), "base": 15})
+    genuine = values_of
+    patch.setattr(saving, "values_of", lambda seat: genuine(replace(seat, base=15)))
 
 
 def the_ledger_has_the_wrong_instant(patch: pytest.MonkeyPatch) -> None:
     genuine = saving._entry_values
-    patch.setattr(saving, "_entry_values", lambda entry: {**genuine(entry), "at": entry.at // 1_000 * 1_000})
+    patch.setattr(saving, "_entry_values", lambda entry: genuine(replace(entry, at=entry.at // 1_000 * 1_000)))
 
 
 @pytest.mark.no_cover
