@@ -1,7 +1,7 @@
 """A game as the points service sees it: made over HTTP, fed with the puzzle service's events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,10 @@ from contracts import replay
 from contracts.frames import decode_event
 from contracts.ids import PlayerId, SessionId, TeamId
 from contracts.rooms import State
+from services.kit.clock import now_ms
 from services.kit.database import Database
 from services.points.service import settling
+from services.puzzle.service.upkeep import Position
 from tests import direct
 from tests.factories import Puzzles
 
@@ -137,6 +139,17 @@ async def begin(client: httpx.AsyncClient, database: Database, players: int = 3,
     state = await team.state(session_id)
     assert state.started_at is not None
     return Game(team, session_id, state.started_at)
+
+
+def vouching(database: Database, version: int) -> settling.AskPositions:
+    """The puzzle service's word, whichever session it is asked about: nothing beyond `version` happened until now."""
+
+    async def ask(session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
+        async with database.transaction() as transaction:
+            now = await now_ms(transaction.connection)
+        return {session_id: Position(now, version) for session_id in session_ids}
+
+    return ask
 
 
 class Rows:

@@ -1,18 +1,20 @@
 """What a worker process holds between tasks: an event loop, connections, and the ways out of a commit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
+from contracts.ids import SessionId
 from services.kit.database import Database
 from services.kit.outbox import Outgoing, Relay
 from services.kit.redis_client import connect
 from services.kit.rooms import Publication, Rooms
 from services.points.service.announcing import Announcer
 from services.puzzle.service import upkeep
+from services.puzzle.service.upkeep import Position
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -34,6 +36,11 @@ class Resources:
     def _deliver(self, posted: Sequence[Any]) -> None:
         self.relay.send([message for message in posted if isinstance(message, Outgoing)])
         self.announcer.announce([message for message in posted if isinstance(message, Publication)])
+
+    async def positions(self, session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
+        """How far the puzzle service has come in each of the sessions, in a transaction of its own (ADR 3)."""
+        async with self.puzzle.transaction() as transaction:
+            return await upkeep.positions(transaction, session_ids)
 
     async def flush(self) -> None:
         """Send what the transactions left. What Valkey does not take now, the next sweep sends."""

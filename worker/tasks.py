@@ -35,10 +35,7 @@ def settle() -> int:
     """Settle decay, eliminations and ends, as far as all answers have been handled."""
 
     async def use(held: Resources) -> int:
-        due = await settling.find_due(held.points)
-        async with held.puzzle.transaction() as transaction:
-            positions = await puzzle.positions(transaction, due.session_ids)
-        return await settling.settle_all(held.points, due, positions)
+        return await settling.settle_due(held.points, held.positions)
 
     return runtime.run(use)
 

@@ -21,6 +21,7 @@ room_rebuilds = Counter("baton_room_rebuilds", "Rooms rebuilt from Postgres on a
 room_failures = Counter("baton_room_failures", "Calls of the room script that failed")
 
 sessions_settled = Counter("baton_sessions_settled", "Sessions settled by the worker")
+settle_failures = Counter("baton_settle_failures", "Failed tries to settle a session by itself")
 settle_lag = Gauge("baton_settle_lag_seconds", "Age of the oldest due elimination or end not settled yet")
 eliminations = Counter("baton_eliminations", "Players eliminated")
 awards = Counter("baton_awards", "Solved puzzles by what they paid", ["outcome"])

@@ -69,7 +69,11 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         Index("sessions_one_unfinished", "team_id", unique=True, postgresql_where=text("status <> 'finished'")),
-        Index("sessions_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "sessions_due", "due_at", postgresql_where=text("due_at IS NOT NULL AND awaited_version <= puzzle_version")
+        ),
+        Index("sessions_awaiting", "due_at", postgresql_where=text("awaited_version > puzzle_version")),
+        Index("sessions_countdown", "due_at", postgresql_where=text("status = 'countdown'")),
         Index("sessions_lobby", "created_at", postgresql_where=text("status = 'lobby'")),
         Index("sessions_team", "team_id", "created_at"),
     )
@@ -90,6 +94,7 @@ class Session(Base):
     seq: Mapped[int]
     settled_at: Mapped[int]
     puzzle_version: Mapped[int]
+    awaited_version: Mapped[int] = mapped_column(server_default=text("0"))
     sent_version: Mapped[int]
 
 

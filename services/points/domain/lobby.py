@@ -34,6 +34,9 @@ class Lobby:
     seq: int = 0
     settled_at: int = 0
     puzzle_version: int = 0
+    awaited_version: int = 0
+    """Nothing is to be settled before this version of the puzzle service was applied."""
+
     sent_version: int = 0
     seats: list[Seat] = field(default_factory=list)
     seats_before: dict[PlayerId, tuple[Any, ...]] = field(default_factory=dict)

@@ -1,37 +1,52 @@
 """SQL on what time alone has to change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, Uuid, all_, bindparam, select
 
 from contracts.ids import SessionId
 from contracts.rooms import Status
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.points import models
+from services.points.domain.game import Game
+from services.points.repository.games import GAMES, find_games
 
 _sessions = table_of(models.Session)
 
 
-async def due_sessions(transaction: Transaction, now: int, limit: int) -> Sequence[SessionId]:
-    """Sessions in which time or an operator has something to change, the most overdue first."""
-    due = (
-        select(_sessions.c.session_id)
-        .where(_sessions.c.due_at.is_not(None), _sessions.c.due_at <= now)
-        .order_by(_sessions.c.due_at)
-        .limit(limit)
-    )
-    asked = select(models.TickRequest.session_id).distinct().limit(limit)
-    found = [*(await transaction.connection.execute(due)).scalars()]
-    found += (await transaction.connection.execute(asked)).scalars()
-    return [SessionId(session_id) for session_id in dict.fromkeys(found)]
+def _claim(*conditions: ColumnElement[bool]) -> Select[Any]:
+    besides = all_(bindparam("besides", type_=ARRAY(Uuid)))
+    found = GAMES.where(*conditions, _sessions.c.session_id != besides).order_by(_sessions.c.due_at)
+    return found.limit(bindparam("limit")).with_for_update(of=_sessions, skip_locked=True)
 
 
-async def oldest_due(transaction: Transaction) -> int | None:
-    """The earliest instant at which something is due, in the past or to come."""
-    due = select(func.min(_sessions.c.due_at)).where(_sessions.c.due_at.is_not(None))
-    oldest: int | None = (await transaction.connection.execute(due)).scalar()
-    return oldest
+_is_due = _sessions.c.due_at <= bindparam("now", type_=BigInteger)
+_waits_for_nothing = _sessions.c.awaited_version <= _sessions.c.puzzle_version
+_has_requests = _sessions.c.session_id.in_(select(models.TickRequest.session_id))
+_claim_due = _claim(_is_due, _waits_for_nothing)
+_claim_asked = _claim(_has_requests, _waits_for_nothing)
+_claim_countdowns = _claim(_is_due, _sessions.c.status == Status.COUNTDOWN.value)
+
+
+async def claim_due(
+    transaction: Transaction, now: int, limit: int, besides: Collection[SessionId] = ()
+) -> dict[SessionId, Game]:
+    """Games in which time or an operator has something to change, the most overdue first, and locked.
+
+    Whoever asks meanwhile is given others. A game that waits for an answer is not among them until that was applied.
+    """
+    parameters = {"limit": limit, "besides": list(besides)}
+    due = await find_games(transaction, _claim_due, now=now, **parameters)
+    return due or await find_games(transaction, _claim_asked, **parameters)
+
+
+async def claim_countdowns(
+    transaction: Transaction, now: int, limit: int, besides: Collection[SessionId] = ()
+) -> dict[SessionId, Game]:
+    """Games whose countdown is over, locked in the same way."""
+    return await find_games(transaction, _claim_countdowns, now=now, limit=limit, besides=list(besides))
 
 
 async def old_lobbies(transaction: Transaction, created_before: int, limit: int) -> Sequence[SessionId]:
@@ -42,15 +57,3 @@ async def old_lobbies(transaction: Transaction, created_before: int, limit: int)
         .limit(limit)
     )
     return [SessionId(found) for found in (await transaction.connection.execute(statement)).scalars()]
-
-
-async def due_countdowns(transaction: Transaction, now: int, limit: int) -> list[tuple[SessionId, int]]:
-    """Sessions whose countdown is over, with the instant at which it was."""
-    statement = (
-        select(_sessions.c.session_id, _sessions.c.due_at)
-        .where(_sessions.c.status == Status.COUNTDOWN.value, _sessions.c.due_at <= now)
-        .order_by(_sessions.c.due_at)
-        .limit(limit)
-    )
-    rows = await transaction.connection.execute(statement)
-    return [(SessionId(row.session_id), row.due_at) for row in rows]

@@ -20,21 +20,19 @@ _sessions, _seats, _teams = table_of(models.Session), table_of(models.Seat), tab
 _decode_rules = lru_cache(msgspec.json.Decoder(Rules).decode)
 
 _PLAIN = ("created_at", "seed", "starts_at", "started_at", "ending_at", "finished_at", "survival_ms", "seq")
-_POSITION = ("settled_at", "puzzle_version", "sent_version")
+_POSITION = ("settled_at", "puzzle_version", "awaited_version", "sent_version")
 _these = any_(bindparam("session_ids", type_=ARRAY(Uuid)))
-_find = (
-    select(
-        *(_sessions.c[name] for name in ("session_id", "team_id")),
-        _teams.c.name,
-        cast(_sessions.c.rules, Text),
-        *(_sessions.c[name] for name in ("status", "end_reason", *_PLAIN, *_POSITION)),
-        select(models.Epoch.epoch).scalar_subquery(),
-    )
-    .join(_teams, _teams.c.team_id == _sessions.c.team_id)
-    .where(_sessions.c.session_id == _these)
-    # In one order, so that two who lock several never wait for each other.
-    .order_by(_sessions.c.session_id)
-)
+GAMES = select(
+    *(_sessions.c[name] for name in ("session_id", "team_id")),
+    _teams.c.name,
+    cast(_sessions.c.rules, Text),
+    *(_sessions.c[name] for name in ("status", "end_reason", *_PLAIN, *_POSITION)),
+    select(models.Epoch.epoch).scalar_subquery(),
+).join(_teams, _teams.c.team_id == _sessions.c.team_id)
+"""All games; to be narrowed, and given to `find_games`."""
+
+# In one order, so that two who lock several never wait for each other.
+_find = GAMES.where(_sessions.c.session_id == _these).order_by(_sessions.c.session_id)
 _find_locked = _find.with_for_update(of=_sessions)
 _find_unheld = _find.with_for_update(of=_sessions, skip_locked=True)
 _find_active = _find.where(_sessions.c.status == Status.ACTIVE.value)
@@ -47,7 +45,7 @@ _find_seats = (
 
 async def read_game(transaction: Transaction, session_id: SessionId) -> Game | None:
     """The game as it is, without locking it."""
-    return (await _games(transaction, _find, [session_id])).get(session_id)
+    return (await find_games(transaction, _find, session_ids=[session_id])).get(session_id)
 
 
 async def lock_game(transaction: Transaction, session_id: SessionId) -> Game | None:
@@ -62,18 +60,19 @@ async def lock_games(
 
     With `skip_held`, those that somebody else holds at the moment are left out too.
     """
-    return await _games(transaction, _find_unheld if skip_held else _find_locked, session_ids)
+    return await find_games(transaction, _find_unheld if skip_held else _find_locked, session_ids=list(session_ids))
 
 
 async def read_active(transaction: Transaction, session_ids: Sequence[SessionId]) -> list[Game]:
     """Those of the sessions that are being played, without locking them."""
-    return list((await _games(transaction, _find_active, session_ids)).values())
+    return list((await find_games(transaction, _find_active, session_ids=list(session_ids))).values())
 
 
-async def _games(
-    transaction: Transaction, statement: Select[tuple[Any, ...]], session_ids: Collection[SessionId]
+async def find_games(
+    transaction: Transaction, statement: Select[tuple[Any, ...]], **parameters: object
 ) -> dict[SessionId, Game]:
-    rows = await transaction.connection.execute(statement, {"session_ids": list(session_ids)})
+    """Those of GAMES that a statement has left, in its order."""
+    rows = await transaction.connection.execute(statement, parameters)
     games = {row[0]: _game(*row) for row in rows}
     if games:
         for row in await transaction.connection.execute(_find_seats, {"session_ids": list(games)}):

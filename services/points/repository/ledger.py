@@ -1,10 +1,10 @@
 """SQL on the ledger and on operators' ticks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, Uuid, any_, delete, func, insert, literal, select
 
 from contracts.ids import PlayerId, SessionId
 from contracts.rooms import Status, VoidReason
@@ -90,12 +90,13 @@ async def count_active(transaction: Transaction, session_id: SessionId | None) -
     return int((await transaction.connection.execute(statement)).scalar_one())
 
 
-async def take_requests(transaction: Transaction, session_id: SessionId) -> list[tuple[UUID, int, int]]:
-    """Remove the session's requested ticks and return them as (run, ticks, requested at), oldest first."""
-    statement = (
-        delete(_requests)
-        .where(_requests.c.session_id == session_id)
-        .returning(_requests.c.run_id, _requests.c.ticks, _requests.c.requested_at)
-    )
-    rows = (await transaction.connection.execute(statement)).all()
-    return sorted(((row.run_id, row.ticks, row.requested_at) for row in rows), key=lambda r: (r[2], r[0]))
+async def take_requests(
+    transaction: Transaction, session_ids: Collection[SessionId]
+) -> dict[SessionId, list[tuple[UUID, int]]]:
+    """Remove the requested ticks of sessions and return them as (run, ticks), oldest first."""
+    statement = delete(_requests).where(_requests.c.session_id == any_(literal(list(session_ids), ARRAY(Uuid))))
+    rows = (await transaction.connection.execute(statement.returning(*_requests.c))).all()
+    taken: dict[SessionId, list[tuple[UUID, int]]] = {}
+    for row in sorted(rows, key=lambda row: (row.requested_at, row.run_id)):
+        taken.setdefault(SessionId(row.session_id), []).append((row.run_id, row.ticks))
+    return taken

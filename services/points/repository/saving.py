@@ -33,6 +33,7 @@ _SESSIONS = {
     "due_at": "bigint",
     "settled_at": "bigint",
     "puzzle_version": "bigint",
+    "awaited_version": "bigint",
     "sent_version": "bigint",
     "seq": "bigint",
 }

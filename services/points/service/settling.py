@@ -1,6 +1,7 @@
 """Time: starts, eliminations and ends that are due, and operators' ticks. Work grows with what is due."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
@@ -9,20 +10,19 @@ import structlog
 from contracts.ids import SessionId
 from services.kit import metrics
 from services.kit.clock import now_ms
-from services.kit.database import Database, Transaction
-from services.points.repository import due as due_repository
+from services.kit.database import Database, Transaction, is_away
+from services.points.domain.game import Game
+from services.points.repository import due, ledger
 from services.points.repository import games as repository
-from services.points.repository import ledger
 from services.points.service import games
 
 log = structlog.get_logger()
 
 
-class Due(NamedTuple):
-    """Sessions in which something is due at `now`, the most overdue first."""
-
-    now: int
-    session_ids: Sequence[SessionId]
+BATCH = 200
+"""Games settled in one transaction: an answer to one of them waits for it."""
+LONGEST_RUN_S = 2.0
+"""After so long others have their turn, and what is left is done in the next run."""
 
 
 class Position(Protocol):
@@ -35,47 +35,82 @@ class Position(Protocol):
     def version(self) -> int: ...
 
 
-async def begin_due(database: Database, limit: int = 500) -> int:
+class _Reached(NamedTuple):
+    now: int
+    version: int = 0
+
+
+AskPositions = Callable[[Collection[SessionId]], Awaitable[Mapping[SessionId, Position]]]
+"""Asks the puzzle service for positions; those of sessions it has not heard of are left out."""
+
+
+async def begin_due(database: Database) -> int:
     """Begin the sessions whose countdown is over. Nothing was answered before, so nobody need be asked."""
-    async with database.transaction() as transaction:
-        starting = await due_repository.due_countdowns(transaction, await now_ms(transaction.connection), limit)
-    return await _settle_each(database, [(session_id, starts_at, 0) for session_id, starts_at in starting])
+
+    async def positions(games: Mapping[SessionId, Game], now: int) -> Mapping[SessionId, Position]:
+        return {session_id: _Reached(game.starts_at or now) for session_id, game in games.items()}
+
+    return await _in_batches(database, due.claim_countdowns, positions)
 
 
-async def find_due(database: Database, limit: int = 500) -> Due:
-    """What is due now."""
-    async with database.transaction() as transaction:
-        now = await now_ms(transaction.connection)
-        oldest = await due_repository.oldest_due(transaction)
-        metrics.settle_lag.set(0 if oldest is None else max(0, now - oldest) / 1000)
-        return Due(now, await due_repository.due_sessions(transaction, now, limit))
+async def settle_due(database: Database, ask: AskPositions) -> int:
+    """Settle everything that is due, as far as all answers have been applied. Returns how many sessions were.
 
-
-async def settle_all(database: Database, due: Due, positions: Mapping[SessionId, Position]) -> int:
-    """Settle each of the sessions. Returns how many were.
-
-    A session that the puzzle service has not heard of yet has no answers, so it may be settled up to `due.now`.
+    Any number may do so at once: each takes other sessions. One that waits for an answer is left alone until that was
+    applied. One that cannot be settled stops no other: failures are counted, logged, and raised together at the end.
     """
-    found = [(session_id, positions.get(session_id)) for session_id in due.session_ids]
-    return await _settle_each(
-        database,
-        [(s, due.now, 0) if position is None else (s, position.now, position.version) for s, position in found],
-    )
+
+    async def positions(games: Mapping[SessionId, Game], now: int) -> Mapping[SessionId, Position]:
+        known = await ask(games)
+        # Of what it has not heard of yet, there are no answers.
+        return {session_id: known.get(session_id, _Reached(now)) for session_id in games}
+
+    return await _in_batches(database, due.claim_due, positions)
 
 
-async def _settle_each(database: Database, sessions: Sequence[tuple[SessionId, int, int]]) -> int:
-    """Each in a transaction of its own. One that fails does not stop the others; failures are raised at the end."""
+async def _in_batches(
+    database: Database,
+    claim: Callable[[Transaction, int, int, Collection[SessionId]], Awaitable[dict[SessionId, Game]]],
+    positions_of: Callable[[Mapping[SessionId, Game], int], Awaitable[Mapping[SessionId, Position]]],
+) -> int:
     settled = 0
-    failures: list[Exception] = []
-    for session_id, until, version in sessions:
+    failures: dict[SessionId, Exception] = {}
+    ends_at = time.monotonic() + LONGEST_RUN_S
+    while time.monotonic() < ends_at:
+        positions: Mapping[SessionId, Position] = {}
         try:
             async with database.transaction() as transaction:
-                settled += await settle(transaction, session_id, until, version)
-        except Exception as error:  # noqa: BLE001 (raised below, after the other sessions had their turn)
-            log.error("settle_failed", session_id=str(session_id), error=repr(error))
-            failures.append(error)
+                now = await now_ms(transaction.connection)
+                claimed = await claim(transaction, now, BATCH, failures)
+                if not claimed:
+                    break
+                positions = await positions_of(claimed, now)
+                done = await _settle(transaction, claimed, positions)
+            settled += done
+        except Exception as error:
+            if not positions or is_away(error):
+                raise
+            settled += await _one_by_one(database, positions, failures)
     if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(sessions)} sessions could not be settled", failures)
+        raise ExceptionGroup(f"{len(failures)} sessions could not be settled", list(failures.values()))
+    return settled
+
+
+async def _one_by_one(
+    database: Database, positions: Mapping[SessionId, Position], failures: dict[SessionId, Exception]
+) -> int:
+    """Each in a transaction of its own, so that the one that fails spoils no other."""
+    settled = 0
+    for session_id, position in positions.items():
+        try:
+            async with database.transaction() as transaction:
+                settled += await settle(transaction, session_id, position.now, position.version)
+        except Exception as error:
+            if is_away(error):
+                raise
+            metrics.settle_failures.inc()
+            log.error("settle_failed", session_id=str(session_id), error=repr(error))
+            failures[session_id] = error
     return settled
 
 
@@ -83,18 +118,29 @@ async def settle(transaction: Transaction, session_id: SessionId, until: int, pu
     """Let what is due until `until` take effect, if all answers up to then have been applied.
 
     The puzzle service vouches that all its events with an instant up to `until` have at most `puzzle_version`. Where
-    points has not applied that one yet, nothing is settled and False is returned: the next round tries again. A
-    session that somebody holds at the moment is left to the next round too.
+    points has not applied that one yet, nothing is settled and False is returned: it is due again afterwards. A
+    session that somebody holds at the moment is left alone too.
     """
-    game = (await repository.lock_games(transaction, [session_id], skip_held=True)).get(session_id)
-    if game is None or game.puzzle_version < puzzle_version:
-        return False
-    game.advance(until)
-    for run_id, ticks, _ in await ledger.take_requests(transaction, session_id):
-        game.tick(until, ticks, run_id)
-    await games.keep(transaction, game)
-    metrics.sessions_settled.inc()
-    return True
+    games = await repository.lock_games(transaction, [session_id], skip_held=True)
+    return bool(await _settle(transaction, games, {session_id: _Reached(until, puzzle_version)}))
+
+
+async def _settle(
+    transaction: Transaction, locked: Mapping[SessionId, Game], positions: Mapping[SessionId, Position]
+) -> int:
+    ready = [game for game in locked.values() if positions[game.session_id].version <= game.puzzle_version]
+    requests = await ledger.take_requests(transaction, [game.session_id for game in ready])
+    for game in locked.values():
+        until, version = positions[game.session_id].now, positions[game.session_id].version
+        if version > game.puzzle_version:
+            game.awaited_version = version
+            continue
+        game.advance(until)
+        for run_id, ticks in requests.get(game.session_id, ()):
+            game.tick(until, ticks, run_id)
+    await games.keep_all(transaction, locked.values())
+    metrics.sessions_settled.inc(len(ready))
+    return len(ready)
 
 
 async def request_ticks(transaction: Transaction, session_id: SessionId | None, ticks: int) -> tuple[UUID, int]:

@@ -11,8 +11,7 @@ from contracts.rooms import Status
 from services.kit.database import Database
 from services.points.service import answers, settling
 from services.points.service import games as games_service
-from services.puzzle.service.upkeep import Position
-from tests.points_game import OPERATOR, Game, Rows, Team, bearer, begin, problem
+from tests.points_game import OPERATOR, Game, Rows, Team, bearer, begin, problem, vouching
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +24,7 @@ async def apply(database: Database, *events: PuzzleEvent) -> None:
 
 async def settle_now(database: Database, game: Game) -> int:
     """What the worker does, where the puzzle service has nothing that was not applied."""
-    due = await settling.find_due(database)
-    return await settling.settle_all(database, due, {game.session_id: Position(due.now, game.puzzles.version)})
+    return await settling.settle_due(database, vouching(database, game.puzzles.version))
 
 
 async def decay(client: httpx.AsyncClient, **body: Any) -> httpx.Response:

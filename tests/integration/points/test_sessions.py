@@ -11,8 +11,7 @@ from contracts.rooms import EndReason, Status
 from services.kit.database import Database
 from services.points.service import answers, sessions, settling
 from services.points.service import games as games_service
-from services.puzzle.service.upkeep import Position
-from tests.points_game import Rows, Team, bearer, begin, problem
+from tests.points_game import Rows, Team, bearer, begin, problem, vouching
 
 pytestmark = pytest.mark.anyio
 
@@ -148,15 +147,14 @@ async def test_a_running_game_ends_once_all_earlier_answers_are_in(
     given_before = game.puzzles.solved(game.players[0], game.started_at + 1)
     response = await game.team.as_host(game.session_id, "end")
     assert response.json()["state"]["status"] == "active"
-    due = await settling.find_due(database)
-    positions = {game.session_id: Position(due.now, given_before.version)}
+    ask = vouching(database, given_before.version)
 
-    assert await settling.settle_all(database, due, positions) == 0
+    assert await settling.settle_due(database, ask) == 0
     assert (await game.state()).status is Status.ACTIVE
 
     async with database.transaction() as transaction:
         await answers.apply(transaction, given_before)
-    assert await settling.settle_all(database, due, positions) == 1
+    assert await settling.settle_due(database, ask) == 1
     state = await game.state()
     assert (state.status, state.end_reason) == (Status.FINISHED, EndReason.ENDED_BY_HOST)
     assert state.survival_ms == rows.value("SELECT ending_at FROM points.sessions") - game.started_at

@@ -1,0 +1,153 @@
+"""Settling many sessions: in batches, by any number of workers, and none holds up the others."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from contracts.ids import SessionId
+from services.points.service import settling
+from services.puzzle.service.upkeep import Position
+from tests.integration.worker.stage import Stage
+from tests.points_game import Rows
+from worker import tasks
+from worker.runtime import Resources
+
+HOUR = 3_600_000
+
+
+def playing(stage: Stage, number: int, **rules: Any) -> list[SessionId]:
+    """Games of two that have begun, and of which both services know everything."""
+    ids = [stage.started(interval_ms=HOUR, **rules) for _ in range(number)]
+    stage.wait_until(stage.session(ids[-1])["starts_at"])
+    assert tasks.end_countdowns() == number
+    stage.carry()
+    return ids
+
+
+class Asked:
+    """The worker's way to ask the puzzle service, with a list of what was asked."""
+
+    def __init__(self) -> None:
+        self.questions: list[list[SessionId]] = []
+
+    async def settle(self, held: Resources) -> int:
+        async def ask(session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
+            self.questions.append(list(session_ids))
+            return await held.positions(session_ids)
+
+        return await settling.settle_due(held.points, ask)
+
+
+def test_all_that_is_due_is_settled_in_batches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "BATCH", 2)
+    ids = playing(stage, 5)
+    for number, session_id in enumerate(ids):
+        stage.let_pass(session_id, (16 + number) * HOUR)
+    asked = Asked()
+    assert stage.runtime.run(asked.settle) == 5
+    assert [len(question) for question in asked.questions] == [2, 2, 1]
+    assert [session_id for question in asked.questions for session_id in question] == ids[::-1]  # most overdue first
+    assert {stage.session(session_id)["survival_ms"] for session_id in ids} == {15 * HOUR}
+
+
+def test_workers_share_what_is_due_without_overlap(
+    stage: Stage, side_by_side: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "BATCH", 2)
+    ids = playing(stage, 10)
+    for session_id in ids:
+        stage.let_pass(session_id, 16 * HOUR)
+    asked = Asked()
+    assert sum(side_by_side(asked.settle)) == 10
+    assert Counter(session_id for question in asked.questions for session_id in question) == Counter(ids)
+
+
+def test_a_session_that_waits_for_an_answer_is_asked_about_once_and_again_when_that_was_applied(
+    stage: Stage, rows: Rows
+) -> None:
+    waiting, ready = playing(stage, 2)
+    stage.solve(waiting, 0)
+    for session_id in (waiting, ready):
+        rows.change("UPDATE points.sessions SET due_at = 0 WHERE session_id = %s", session_id)
+    asked = Asked()
+    assert stage.runtime.run(asked.settle) == 1
+    assert [set(question) for question in asked.questions] == [{waiting, ready}]
+    assert stage.runtime.run(asked.settle) == 0
+    assert len(asked.questions) == 1  # it is not even looked at
+
+    stage.carry()
+    rows.change("UPDATE points.sessions SET due_at = 0 WHERE session_id = %s", waiting)
+    assert stage.runtime.run(asked.settle) == 1
+    assert asked.questions[1:] == [[waiting]]
+
+
+def test_requested_ticks_wait_for_answers_as_well(stage: Stage, rows: Rows) -> None:
+    [session_id] = playing(stage, 1)
+    stage.solve(session_id, 0)
+
+    async def ask(held: Resources) -> None:
+        async with held.points.transaction() as transaction:
+            await settling.request_ticks(transaction, session_id, 3)
+
+    stage.runtime.run(ask)
+    assert tasks.settle() == tasks.settle() == 0
+    assert rows.value("SELECT count(*) FROM points.tick_requests") == 1
+    stage.carry()
+    assert tasks.settle() == 1
+    assert [entry["amount"] for entry in rows.ledger(session_id) if entry["kind"] == "tick"] == [-3, -3]
+
+
+def test_a_session_that_cannot_be_settled_is_tried_once_a_run_and_its_neighbours_are_settled(
+    stage: Stage, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "BATCH", 2)
+    broken, *whole = playing(stage, 4)
+    stage.let_pass(broken, 20 * HOUR)
+    for session_id in whole:
+        stage.let_pass(session_id, 16 * HOUR)
+    rows.change(
+        "INSERT INTO points.session_events (session_id, seq, type, at, frame)"
+        " SELECT session_id, seq + 1, 'wrong', 0, '' FROM points.sessions WHERE session_id = %s",
+        broken,
+    )
+    for _ in range(2):
+        with pytest.raises(ExceptionGroup, match="1 sessions could not be settled"):
+            tasks.settle()
+        assert {stage.session(session_id)["status"] for session_id in whole} == {"finished"}
+    assert stage.session(broken)["status"] == "active"
+
+
+def test_a_consumer_that_was_away_for_minutes_has_changed_no_result(stage: Stage, rows: Rows) -> None:
+    """Nobody is put out meanwhile; afterwards all have the instants that they would have had."""
+    session_id, *others = playing(stage, 3, start_points=2, award=1)
+    players = stage.seats(session_id, "player_id")
+    stage.let_pass(session_id, HOUR + HOUR // 2)
+    stage.solve(session_id, 0)  # in time; points hears of it long after both would be at zero
+    for each in (session_id, *others):
+        stage.let_pass(each, 4 * HOUR)
+    started_at = stage.session(session_id)["started_at"]
+    _shift_events(rows, session_id, 4 * HOUR)
+    assert tasks.settle() == len(others)
+    assert stage.seats(session_id, "eliminated_at") == [None, None]
+    assert stage.session(session_id)["settled_at"] <= started_at + 2 * HOUR
+
+    stage.carry()
+    assert tasks.settle() == 1
+    assert stage.seats(session_id, "eliminated_at") == [started_at + 2 * HOUR, started_at + 3 * HOUR]
+    [award] = [entry for entry in rows.ledger(session_id) if entry["kind"] == "award"]
+    assert award["player_id"] == players[1]
+    assert started_at + HOUR < award["at"] < started_at + 2 * HOUR
+    assert stage.session(session_id)["survival_ms"] == 3 * HOUR
+
+
+def _shift_events(rows: Rows, session_id: SessionId, duration_ms: int) -> None:
+    """Events on their way to points are older, too."""
+    for row in rows.all("SELECT event_id, payload FROM puzzle.outbox WHERE session_id = %s", session_id):
+        event = msgspec.json.decode(row["payload"])
+        event["at"] -= duration_ms
+        rows.change(
+            "UPDATE puzzle.outbox SET payload = %s WHERE event_id = %s", msgspec.json.encode(event), row["event_id"]
+        )
