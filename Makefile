@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test coverage bench-fanout lint types format lock clean
+.PHONY: help setup up demo migrate test coverage bench-fanout bench-answers lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -52,6 +52,9 @@ bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,
 	@$(BIN)/python -m tests.load $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(REPETITIONS),--repetitions $(REPETITIONS)) $(if $(QUICK),--quick) \
 	  $(if $(APT),--apt)
+
+bench-answers: $(STAMP) ## Measure the way from an answer to the last socket, beside pgbench  [CLIENTS=1,64] [SECONDS=6]
+	@$(BIN)/python -m tests.load.answers $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: $(STAMP) ## Check style, format and the direction of imports
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The load client, the publisher and the floor: C, compiled when it changed."""
+"""The load clients, the publisher and the floor of the fan-out: C, compiled when it changed."""
 
 import os
 import shutil
@@ -10,13 +10,13 @@ SOURCES = ROOT / "tests" / "load"
 
 
 def compile_tools() -> None:
-    """Make all three in build/bench. Raises BenchError."""
+    """Make them all in build/bench. Raises BenchError."""
     compiler = shutil.which("cc")
     if compiler is None:
-        raise BenchError("there is no C compiler (cc): the load client and the floor are written in C")
+        raise BenchError("there is no C compiler (cc): the load clients are written in C")
     BENCH.mkdir(parents=True, exist_ok=True)
     newest_header = max(header.stat().st_mtime for header in SOURCES.glob("*.h"))
-    for name in ("client", "publisher", "floor"):
+    for name in ("client", "publisher", "floor", "answerer"):
         source, program = SOURCES / f"{name}.c", BENCH / name
         if program.exists() and program.stat().st_mtime > max(source.stat().st_mtime, newest_header):
             continue
