@@ -2,18 +2,18 @@
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
-import msgspec
 import structlog
 from redis.exceptions import ResponseError
 
 from contracts.events import Confirmation, encode
-from contracts.ids import EventId, SessionId
+from contracts.ids import SessionId
 from services.kit import crash_points, metrics
 from services.kit.redis_client import BLOCK_MS, ValkeyClient
+from services.kit.stream_entries import Entry, RawEntry, entries_of
 
 log = structlog.get_logger()
 
@@ -33,29 +33,8 @@ class Outcome(enum.Enum):
     DONE = "done"
     DUPLICATE = "duplicate"
     EARLY = "early"
-
-
-class _Head(msgspec.Struct):
-    event_id: EventId | None = None
-    session_id: SessionId | None = None
-    version: int = 0
-
-
-_decode_head = msgspec.json.Decoder(_Head).decode
-
-
-@dataclass(slots=True)
-class Entry:
-    """A stream entry in the hands of this consumer. `key` names its event over re-sends."""
-
-    id: bytes
-    payload: bytes
-    head: _Head
-    since: float
-
-    @property
-    def key(self) -> str:
-        return str(self.head.event_id or self.id.decode())
+    ALONE = "alone"
+    """Nothing yet: it is to be applied by itself, where its failure or its waiting harms no other."""
 
 
 async def create_group(redis: ValkeyClient, stream: str, group: str) -> None:
@@ -71,6 +50,8 @@ class Consumer:
     """One member of a consumer group.
 
     `apply` gives an event its effect in one transaction, and says whether it did; it raises where it cannot.
+    `apply_all`, where it is given, does so for all that arrived together, in one transaction: those of a session in the
+    order of their versions. Where it raises nothing has happened, and each is applied by itself.
     `failed` records that, and returns True when the event is given up for good; it raises where even that is
     impossible (the database is away), and then the consumer starts again with what it has not acknowledged.
     `confirmations` is the stream on which the producer hears what took effect.
@@ -85,6 +66,7 @@ class Consumer:
         name: str,
         apply: Callable[[bytes], Awaitable[Outcome]],
         failed: Callable[[str, bytes, Exception], Awaitable[bool]],
+        apply_all: Callable[[Sequence[bytes]], Awaitable[Sequence[Outcome]]] | None = None,
         confirmations: str | None = None,
     ) -> None:
         self._redis = redis
@@ -92,6 +74,7 @@ class Consumer:
         self._group = group
         self._name = name
         self._apply = apply
+        self._apply_all = apply_all
         self._failed = failed
         self._confirmations = confirmations
         self._turns = asyncio.Semaphore(LANES_AT_ONCE)
@@ -121,7 +104,7 @@ class Consumer:
         cursor = b"0"
         while True:
             reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: cursor}, count=BATCH)
-            entries = self._entries(flatten(reply))
+            entries = entries_of(flatten(reply))
             if not entries:
                 return
             cursor = entries[-1].id
@@ -131,61 +114,65 @@ class Consumer:
         reply = await self._redis.xautoclaim(
             self._stream, self._group, self._name, CLAIM_IDLE_MS, start_id="0-0", count=BATCH
         )
-        return self._entries(reply[1])
+        return entries_of(reply[1])
 
     async def _read(self) -> list[Entry]:
         block = 20 if self._held else BLOCK_MS
         reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: ">"}, count=BATCH, block=block)
-        return self._entries(flatten(reply))
-
-    def _entries(self, raw: Iterable[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
-        now = asyncio.get_running_loop().time()
-        entries = []
-        for entry_id, fields in raw:
-            payload = (fields or {}).get(b"e", b"")
-            try:
-                head = _decode_head(payload)
-            except msgspec.MsgspecError:
-                head = _Head()  # `apply` refuses it, and it ends as a dead letter
-            entries.append(Entry(entry_id, payload, head, now))
-        return entries
+        return entries_of(flatten(reply))
 
     async def _handle(self, entries: list[Entry]) -> None:
-        """Sessions side by side, the events of one session one after the other, in the order of their versions."""
+        """The events of one session one after the other, in the order of their versions."""
         held, self._held = self._held, []
+        batch = sorted({entry.id: entry for entry in [*held, *entries]}.values(), key=attrgetter("position"))
         lanes: dict[SessionId | None, list[Entry]] = {}
-        for entry in sorted({e.id: e for e in [*held, *entries]}.values(), key=_position):
+        for entry in await self._together(batch):
             lanes.setdefault(entry.head.session_id, []).append(entry)
-        if not lanes:
-            return
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._lane(lane)) for lane in lanes.values()]
-        done = [entry for task in tasks for entry in task.result()]
-        if done:
-            await self._acknowledge(done)
+        await self._acknowledge([entry for task in tasks for entry in task.result()])
+
+    async def _together(self, batch: list[Entry]) -> list[Entry]:
+        """Apply at once what can be, and acknowledge or hold it. Returns what is to be applied by itself."""
+        failed = {entry.head.session_id for entry in batch if entry.has_failed}
+        fresh = [entry for entry in batch if entry.head.session_id not in failed]
+        if self._apply_all is None or len(fresh) < 2:
+            return batch
+        try:
+            outcomes = await self._apply_all([entry.payload for entry in fresh])
+        except Exception as error:  # noqa: BLE001 (whose fault it is, shows when each is applied by itself)
+            log.info("batch_failed", stream=self._stream, entries=len(fresh), error=repr(error))
+            return batch
+        by_outcome: dict[Outcome, list[Entry]] = {outcome: [] for outcome in Outcome}
+        for entry, outcome in zip(fresh, outcomes, strict=True):
+            by_outcome[outcome].append(entry)
+        if early := by_outcome[Outcome.EARLY]:
+            await self._hold(early)
+        for counter, outcome in ((metrics.consumed, Outcome.DONE), (metrics.consumed_duplicates, Outcome.DUPLICATE)):
+            counter.labels(self._stream).inc(len(by_outcome[outcome]))
+        await self._acknowledge(by_outcome[Outcome.DONE] + by_outcome[Outcome.DUPLICATE])
+        return [entry for entry in batch if entry.head.session_id in failed] + by_outcome[Outcome.ALONE]
 
     async def _lane(self, entries: list[Entry]) -> list[Entry]:
         """Those of one session's entries that may be acknowledged; the others are held for another try."""
-        async with self._turns:
-            return await self._one_by_one(entries)
-
-    async def _one_by_one(self, entries: list[Entry]) -> list[Entry]:
         done = []
-        for number, entry in enumerate(entries):
-            try:
-                outcome = await self._apply(entry.payload)
-            except Exception as error:  # noqa: BLE001 (counted by `failed`, which gives up after bounded tries)
-                if await self._is_given_up(entry, error):
-                    done.append(entry)
-                else:
-                    self._held.append(entry)
-                continue
-            if outcome is Outcome.EARLY:
-                await self._hold(entries[number:])  # whatever comes after it is too early as well
-                break
-            counter = metrics.consumed if outcome is Outcome.DONE else metrics.consumed_duplicates
-            counter.labels(self._stream).inc()
-            done.append(entry)
+        async with self._turns:
+            for number, entry in enumerate(entries):
+                try:
+                    outcome = await self._apply(entry.payload)
+                except Exception as error:  # noqa: BLE001 (counted by `failed`, which gives up after bounded tries)
+                    if await self._is_given_up(entry, error):
+                        done.append(entry)
+                    else:
+                        entry.has_failed = True
+                        self._held.append(entry)
+                    continue
+                if outcome is Outcome.EARLY:
+                    await self._hold(entries[number:])  # whatever comes after it is too early as well
+                    break
+                counter = metrics.consumed if outcome is Outcome.DONE else metrics.consumed_duplicates
+                counter.labels(self._stream).inc()
+                done.append(entry)
         return done
 
     async def _is_given_up(self, entry: Entry, error: Exception) -> bool:
@@ -206,6 +193,8 @@ class Consumer:
         self._held += [entry for entry in early if now - entry.since <= HOLD_S]
 
     async def _acknowledge(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
         pipeline = self._redis.pipeline(transaction=False)
         if self._confirmations:
             for entry in entries:
@@ -218,13 +207,7 @@ class Consumer:
         crash_points.passed("acknowledge.after")
 
 
-def _position(entry: Entry) -> tuple[int, int, int]:
-    """By version, so that a heap out of order takes one round, and then by place in the stream."""
-    milliseconds, _, number = entry.id.partition(b"-")
-    return entry.head.version, int(milliseconds), int(number)
-
-
-def flatten(reply: Any) -> list[tuple[bytes, dict[bytes, bytes] | None]]:
+def flatten(reply: Any) -> list[RawEntry]:
     """The entries of an XREADGROUP of one stream."""
     if not reply:
         return []

@@ -1,5 +1,9 @@
 """⑤ What points listens to: the puzzle service's events, its confirmations, and gateways that miss a room."""
 
+from collections.abc import Sequence
+
+import msgspec
+
 from contracts.channels import (
     POINTS_CONFIRMATIONS,
     POINTS_GROUP,
@@ -7,7 +11,7 @@ from contracts.channels import (
     PUZZLE_EVENTS,
     ROOM_REQUESTS,
 )
-from contracts.events import decode_puzzle_event, decode_rebuild_room
+from contracts.events import PuzzleEvent, decode_puzzle_event, decode_rebuild_room
 from services.kit.confirmations import Confirmations
 from services.kit.database import Database, Transaction
 from services.kit.dead_letters import give_up_or_retry
@@ -30,6 +34,7 @@ class Consumers:
             group=POINTS_GROUP,
             name=name,
             apply=self._apply,
+            apply_all=self._apply_all,
             failed=self._event_failed,
             confirmations=PUZZLE_CONFIRMATIONS,
         )
@@ -50,6 +55,15 @@ class Consumers:
         async with self._database.transaction() as transaction:
             return await answers.apply(transaction, event)
 
+    async def _apply_all(self, payloads: Sequence[bytes]) -> list[Outcome]:
+        outcomes = [Outcome.ALONE] * len(payloads)
+        events = {number: event for number, payload in enumerate(payloads) if (event := _event(payload)) is not None}
+        async with self._database.transaction() as transaction:
+            applied = await answers.apply_all(transaction, list(events.values()))
+        for number, outcome in zip(events, applied, strict=True):
+            outcomes[number] = outcome
+        return outcomes
+
     async def _rebuild(self, payload: bytes) -> Outcome:
         await self._announcer.rebuild(decode_rebuild_room(payload).session_id)
         return Outcome.DONE
@@ -62,6 +76,15 @@ class Consumers:
         """Requests are no facts: nobody waits behind one, and whoever needs it asks again."""
         failure = key, payload, error
         return await give_up_or_retry(self._database, dead_letters, ROOM_REQUESTS, failure, skip=_skip_nothing)
+
+
+def _event(payload: bytes) -> PuzzleEvent | None:
+    """The event, or None where it is none: that is raised when it is applied alone."""
+    try:
+        event: PuzzleEvent = decode_puzzle_event(payload)
+    except msgspec.MsgspecError:
+        return None
+    return event
 
 
 async def _skip_event(transaction: Transaction, payload: bytes) -> None:
