@@ -8,15 +8,30 @@ PUZZLE_CONFIRMATIONS = "baton:confirmations:puzzle"
 POINTS_CONFIRMATIONS = "baton:confirmations:points"
 ROOM_REQUESTS = "baton:rooms:requests"
 
-WATCHED_ROOMS = "baton:rooms:watched"
-"""Sorted set: session ids by the instant (Unix milliseconds) until which some gateway has somebody in the room."""
+WATCHED_SHARDS = 16
 
 POINTS_GROUP = "points"
 PUZZLE_GROUP = "puzzle"
 
 
+def shard_of(session_id: SessionId) -> int:
+    """The shard of `watched_rooms` that a room is in. Ids are random, and so are their last bits."""
+    return session_id.int % WATCHED_SHARDS
+
+
+def watched_rooms(shard: int) -> str:
+    """Sorted set: session ids by the instant (Unix milliseconds) until which some gateway has somebody in the room."""
+    return f"baton:rooms:watched:{shard}"
+
+
+def ticking_claim(shard: int) -> str:
+    """There for a while after somebody has begun to tell the shard's rooms a tick."""
+    return f"baton:rooms:ticking:{shard}"
+
+
 def room_key(session_id: SessionId) -> str:
-    """Hash: `epoch`, `seq` and `state` of the room."""
+    """Hash: `epoch`, `seq` and `state` of the room, and as of the same event the `schedule` by which its points decay
+    (services/points/repository/ticks.lua), empty while nobody plays."""
     return f"baton:room:{{{session_id}}}"
 
 

@@ -27,10 +27,9 @@ class Resources:
     def __init__(self, settings: WorkerSettings) -> None:
         self.redis = connect(settings.redis_url)
         self.relay = Relay(self.redis)
-        self.rooms = Rooms(self.redis)
         self.points = Database(settings.database_url, "baton_points", deliver=self._deliver, pool_size=4)
         self.puzzle = Database(settings.database_url, "baton_puzzle", deliver=self._deliver, pool_size=4)
-        self.announcer = Announcer(self.points, self.rooms)
+        self.announcer = Announcer(self.points, Rooms(self.redis))
         self.types = upkeep.load_types()
 
     def _deliver(self, posted: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import worker_process_shutdown
 
 from contracts import tasks
-from services.points.service import replaying, sessions, settling, standings
+from services.points.service import replaying, sessions, settling, standings, ticking
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
@@ -45,7 +45,7 @@ def tell_rooms() -> int:
     """Tell the rooms that somebody watches everybody's points."""
 
     async def use(held: Resources) -> int:
-        return await held.announcer.tick(await held.rooms.watched())
+        return await ticking.tell_watched(held.points, held.redis)
 
     return runtime.run(use)
 

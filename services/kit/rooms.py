@@ -4,14 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from uuid import UUID
 
 from redis.exceptions import NoScriptError
 
-from contracts.channels import WATCHED_ROOMS, room_channel, room_key, room_log
+from contracts.channels import room_channel, room_key, room_log
 from contracts.ids import RoomSeq, SessionId
-from services.kit.clock import local_ms
 from services.kit.redis_client import ValkeyClient, publish_command
 
 SCRIPT = Path(__file__).with_name("publish_to_room.lua").read_text()
@@ -32,6 +29,9 @@ class Publication:
     frames: Sequence[bytes] = field(default_factory=list)
     rebuild: bool = False
     """The range may begin anywhere: what the room had before is forgotten."""
+
+    schedule: bytes = b""
+    """What the room is to know besides, as of the same event: how its points decay."""
 
     @property
     def last_seq(self) -> RoomSeq:
@@ -89,6 +89,7 @@ class Rooms:
                 TIME_TO_LIVE_MS,
                 self._publish,
                 publication.state,
+                publication.schedule,
                 *publication.frames,
             )
         results: list[int | Exception] = await pipeline.execute(raise_on_error=False)
@@ -100,8 +101,3 @@ class Rooms:
         for session_id, frame in messages:
             pipeline.execute_command(self._publish, room_channel(session_id), b"0 " + frame)
         await pipeline.execute()
-
-    async def watched(self) -> list[SessionId]:
-        """Sessions whose rooms have somebody in them, at whatever gateway."""
-        found: Any = await self._redis.zrangebyscore(WATCHED_ROOMS, local_ms(), "+inf")
-        return [SessionId(UUID(session_id.decode())) for session_id in found]

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from contracts.channels import WATCHED_ROOMS, room_channel
+from contracts.channels import WATCHED_SHARDS, room_channel, shard_of, watched_rooms
 from contracts.ids import RoomSeq
 from services.kit.clock import local_ms
 from services.kit.redis_client import ValkeyClient
@@ -84,16 +84,19 @@ class Upkeep:
         next_round = loop.time()
         while True:
             await wait(self._watch_now, max(0.0, next_round - loop.time()))
+            now = local_ms()
+            pipeline = self._redis.pipeline(transaction=False)
             rooms, self._opened = self._opened, []
             if loop.time() >= next_round:
                 next_round = loop.time() + WATCH_EVERY_S
                 rooms = [room for room in self._hub if room.members]
-            now = local_ms()
-            watched = {str(room.session_id): now + WATCHED_FOR_MS for room in rooms}
-            pipeline = self._redis.pipeline(transaction=False)
-            if watched:
-                pipeline.zadd(WATCHED_ROOMS, watched)
-            pipeline.zremrangebyscore(WATCHED_ROOMS, "-inf", now - FORGOTTEN_AFTER_MS)
+                for shard in range(WATCHED_SHARDS):
+                    pipeline.zremrangebyscore(watched_rooms(shard), "-inf", now - FORGOTTEN_AFTER_MS)
+            shards: dict[int, dict[str, float]] = {}
+            for room in rooms:
+                shards.setdefault(shard_of(room.session_id), {})[str(room.session_id)] = now + WATCHED_FOR_MS
+            for shard, watched in shards.items():
+                pipeline.zadd(watched_rooms(shard), watched)
             await pipeline.execute()
 
     async def close_empty(self) -> None:

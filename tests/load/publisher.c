@@ -87,7 +87,7 @@ static void read_answers(int flags) {
 
 static void add_script(const struct room *room, uint64_t number, const char *frame, size_t length) {
     char text[128];
-    add("*14\r\n$7\r\nEVALSHA\r\n", 18);
+    add("*15\r\n$7\r\nEVALSHA\r\n", 18);
     add_word(script[0]);
     add_word("3");
     add_bulk(text, (size_t)sprintf(text, "baton:room:{%s}", room->id));
@@ -100,6 +100,7 @@ static void add_script(const struct room *room, uint64_t number, const char *fra
     add_word(script[3]);
     add_word("PUBLISH");
     add_bulk(room->state, room->state_length);
+    add_word(""); /* the schedule of a game that is not played */
     add_bulk(frame, length);
 }
 

@@ -80,8 +80,3 @@ def zero_at(rules: Rules, started_at: int, base: int, at: int) -> int:
     """The instant at which a player with `base` reaches 0, given what is known at `at`; `at` itself if that is now."""
     ticks = -(-base // rules.decay)
     return max(at, started_at + ticks * rules.interval_ms)
-
-
-def next_decay_at(rules: Rules, started_at: int, at: int) -> int:
-    """The first decay after `at`."""
-    return started_at + ((at - started_at) // rules.interval_ms + 1) * rules.interval_ms

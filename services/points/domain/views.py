@@ -1,16 +1,19 @@
-"""What others are told of a game: clients its public state and ticks, the puzzle service what it needs to deal."""
+"""What others are told of a game: clients its public state, the puzzle service what it needs to deal."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from contracts import events, rooms
-from contracts.frames import Tick
-from contracts.ids import EventId, RoomSeq
+from contracts.ids import EventId
 from contracts.rooms import State, Status
 from services.points.domain.game import Game
-from services.points.domain.rules import next_decay_at, points_at
+from services.points.domain.rules import points_at
 from services.points.domain.seats import Seat
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 def public_state(game: Game) -> State:
@@ -71,16 +74,14 @@ def points_of(game: Game, seat: Seat, at: int) -> int:
     return points_at(game.rules, began_at, base, at)
 
 
-def tick(game: Game, at: int) -> Tick | None:
-    """Everybody's points at `at`, or None for a game that is not being played."""
-    if game.status is not Status.ACTIVE or game.started_at is None or at < game.started_at:
-        return None
-    return Tick(
-        seq=RoomSeq(game.seq),
-        at=at,
-        next_at=next_decay_at(game.rules, game.started_at, at),
-        points={seat.player_id: points_of(game, seat, at) for seat in game.seats},
-    )
+def encode_schedule(game: Game) -> bytes:
+    """How everybody's points decay, as `repository/ticks.lua` reads it; empty for a game that is not being played."""
+    if game.status is not Status.ACTIVE:
+        return b""
+    parts: list[Any] = [game.started_at, game.rules.interval_ms, game.rules.decay, game.ending_at or 0]
+    for seat in game.seats:
+        parts += (seat.player_id, seat.base, (seat.zero_at or 0) if seat.is_in else 0)
+    return _pack(parts)
 
 
 def outbound(game: Game) -> list[events.PointsEvent]:

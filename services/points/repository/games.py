@@ -1,6 +1,6 @@
 """SQL that reads games, locked or not: two statements for any number of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,6 @@ GAMES = select(
 _find = GAMES.where(_sessions.c.session_id == _these).order_by(_sessions.c.session_id)
 _find_locked = _find.with_for_update(of=_sessions)
 _find_unheld = _find.with_for_update(of=_sessions, skip_locked=True)
-_find_active = _find.where(_sessions.c.status == Status.ACTIVE.value)
 _find_seats = (
     select(_seats.c.session_id, *(_seats.c[name] for name in SEAT_VALUES))
     .where(_seats.c.session_id == _these)
@@ -61,11 +60,6 @@ async def lock_games(
     With `skip_held`, those that somebody else holds at the moment are left out too.
     """
     return await find_games(transaction, _find_unheld if skip_held else _find_locked, session_ids=list(session_ids))
-
-
-async def read_active(transaction: Transaction, session_ids: Sequence[SessionId]) -> list[Game]:
-    """Those of the sessions that are being played, without locking them."""
-    return list((await find_games(transaction, _find_active, session_ids=list(session_ids))).values())
 
 
 async def find_games(

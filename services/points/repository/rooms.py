@@ -10,9 +10,8 @@ from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.kit.rooms import EVENTS_KEPT, Publication
 from services.points import models
-from services.points.domain.views import encode_state
 from services.points.repository.games import read_game
-from services.points.repository.saving import ROOM_RETRY_MS
+from services.points.repository.saving import ROOM_RETRY_MS, publication
 
 _events = table_of(models.SessionEvent)
 
@@ -30,7 +29,7 @@ async def read_range(transaction: Transaction, session_id: SessionId) -> Publica
         return None
     first = max(0, game.seq - EVENTS_KEPT)
     frames = await read_frames(transaction, session_id, first)
-    return Publication(session_id, game.epoch, RoomSeq(first + 1), encode_state(game), frames, rebuild=True)
+    return publication(game, RoomSeq(first + 1), frames, rebuild=True)
 
 
 async def forget_told(transaction: Transaction, told: Iterable[tuple[SessionId, RoomSeq]]) -> None:

@@ -17,7 +17,7 @@ from services.kit.rooms import Publication
 from services.points import models
 from services.points.domain.game import Game
 from services.points.domain.seats import SEAT_VALUES, values_of
-from services.points.domain.views import encode_state
+from services.points.domain.views import encode_schedule, encode_state
 
 ROOM_RETRY_MS = 1_000
 
@@ -140,7 +140,7 @@ async def save_games(transaction: Transaction, games: Collection[Game]) -> None:
             frames.append(encode_event(RoomSeq(game.seq), at, fact))
             events.append((game.session_id, game.seq, fact.type, at, frames[-1]))
         told.append((game.session_id, game.seq))
-        publications.append(Publication(game.session_id, game.epoch, first_seq, encode_state(game), frames))
+        publications.append(publication(game, first_seq, frames))
     parameters = {
         **_arrays("sessions", _SESSIONS, [(*_session_values(game), game.seq) for game in games]),
         **_arrays("seats", _SEATS, seats),
@@ -149,8 +149,15 @@ async def save_games(transaction: Transaction, games: Collection[Game]) -> None:
         **_arrays("told", ("session_id", "seq"), told),
     }
     await transaction.connection.execute(_SAVE, parameters)
-    for publication in publications:
-        transaction.post(publication)
+    for told_room in publications:
+        transaction.post(told_room)
+
+
+def publication(game: Game, first_seq: RoomSeq, frames: Sequence[bytes], *, rebuild: bool = False) -> Publication:
+    """What the game's room is to be told: the frames from `first_seq` on, and how the game is after them."""
+    return Publication(
+        game.session_id, game.epoch, first_seq, encode_state(game), frames, rebuild, encode_schedule(game)
+    )
 
 
 def _json(puzzle: Any) -> bytes | None:

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 import structlog
 from redis.exceptions import RedisError
 
-from contracts.frames import encode
 from contracts.ids import RoomSeq, SessionId
 from services.kit import crash_points, metrics
-from services.kit.clock import now_ms
 from services.kit.database import Database
 from services.kit.rooms import Publication, Rooms
-from services.points.domain.views import tick
-from services.points.repository import games
 from services.points.repository import rooms as repository
 
 log = structlog.get_logger()
@@ -89,16 +85,6 @@ class Announcer:
             await self.rebuild(session_id)
         await self.forget_told()
         return len(untold)
-
-    async def tick(self, session_ids: Sequence[SessionId]) -> int:
-        """Tell the rooms of active sessions everybody's points at this moment. Writes nothing. Returns how many."""
-        async with self._database.transaction(snapshot=True) as transaction:
-            at = await now_ms(transaction.connection)
-            active = await games.read_active(transaction, session_ids)
-        messages = [(game.session_id, encode(told)) for game in active if (told := tick(game, at)) is not None]
-        if messages:
-            await self._rooms.say(messages)
-        return len(messages)
 
     async def _tell(self, publications: list[Publication]) -> None:
         crash_points.passed("told.before")

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 import redis as synchronous
 from redis.exceptions import RedisError
@@ -17,15 +18,15 @@ from sqlalchemy import text
 
 from baton.ports import any_free
 from baton.servers import Valkey
-from contracts.channels import PUZZLE_EVENTS, WATCHED_ROOMS, room_channel, room_key
+from contracts.channels import PUZZLE_EVENTS, WATCHED_SHARDS, room_channel, room_key, shard_of, watched_rooms
 from contracts.ids import PlayerId, RoomSeq, SessionId
 from services.kit import outbox
-from services.kit.clock import local_ms
 from services.kit.redis_client import ClusterClient, ValkeyClient, connect
 from services.kit.rooms import Publication, Rooms
 from services.kit.streams import flatten
 from services.kit.supervise import Supervisor
 from services.points.main import application as points_application
+from services.points.repository.ticks import Ticks
 from services.points.service import settling
 from services.points.service import upkeep as points_upkeep
 from services.points.settings import PointsSettings
@@ -127,10 +128,24 @@ async def test_rooms_are_rebuilt_on_request(redis: ValkeyClient) -> None:
             await reader.read(SessionId(uuid4()))
 
 
-async def test_watched_rooms_are_known_everywhere(redis: ValkeyClient) -> None:
-    session_id = SessionId(uuid4())
-    await redis.zadd(WATCHED_ROOMS, {str(session_id): local_ms() + 5_000, str(uuid4()): local_ms() - 5_000})
-    assert await Rooms(redis).watched() == [session_id]
+async def test_watched_rooms_are_told_ticks_wherever_they_are(cluster: ValkeyCluster, redis: ValkeyClient) -> None:
+    sessions = [SessionId(uuid4()) for _ in range(MANY)]
+    schedule = msgspec.msgpack.encode([1_000, 500, 2, 0, "a player", 15, 9_000])
+    told = [Publication(s, "epoch", RoomSeq(1), b"", [b"1"], schedule=schedule) for s in sessions]
+    assert not await Rooms(redis).tell(told)
+    for session_id in sessions:
+        await redis.zadd(watched_rooms(shard_of(session_id)), {str(session_id): 5_000, str(uuid4()): 1_000})
+    ticks = Ticks(redis)
+    owner = cluster.master_of(room_key(sessions[0]))
+    with synchronous.Redis(port=owner.port, socket_timeout=5) as listener, listener.pubsub() as pubsub:
+        pubsub.ssubscribe(room_channel(sessions[0]))
+        assert pubsub.get_message(timeout=5) is not None
+        keys = [key for shard in range(WATCHED_SHARDS) for key in await ticks.watched(shard, 2_000)]
+        assert sorted(keys) == sorted(room_key(session_id).encode() for session_id in sessions)
+        assert await ticks.tell(keys, 2_000) == MANY
+        heard = pubsub.get_message(timeout=5)
+    assert heard is not None
+    assert heard["data"] == b'=1 {"type":"tick","seq":1,"at":2000,"next_at":2500,"points":{"a player":11}}'
 
 
 async def test_a_cluster_that_is_away_is_an_error_like_any_other() -> None:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from contracts.channels import ROOM_REQUESTS, room_channel, room_key, room_log
 from contracts.events import RebuildRoom, encode
-from contracts.frames import Tick, decode_event, decode_to_client
+from contracts.frames import decode_event
 from contracts.ids import SessionId
 from contracts.rooms import State, decode_state
 from services.kit.database import Database
@@ -278,24 +278,6 @@ async def test_another_epoch_empties_the_room_first(told_game: Game, silent: Sil
     await announcer.flush()
     assert await room.frames() == rows.frames(room.session_id)
     assert (await room.frames())[: len(told)] == told
-
-
-async def test_ticks_go_to_watched_rooms_of_games_that_are_played_and_write_nothing(
-    told_game: Game, silent: Silent, redis: Redis, rows: Rows, client: httpx.AsyncClient
-) -> None:
-    lobby = await (await Team.make(client, 1)).open()
-    before = rows.one("SELECT * FROM points.sessions WHERE session_id = %s", told_game.session_id)
-    announcer = Announcer(silent.database, Rooms(redis))
-    async with listening(redis, told_game.session_id) as heard:
-        assert await announcer.tick([told_game.session_id, lobby, SessionId(told_game.team.team_id)]) == 1
-        await until(lambda: _is(len(heard) >= 1))
-    [(number, frame)] = heard
-    told = decode_to_client(frame)
-    assert number == 0
-    assert isinstance(told, Tick)
-    assert told.seq == before["seq"]
-    assert told.points == dict.fromkeys(told_game.players, 15)
-    assert rows.one("SELECT * FROM points.sessions WHERE session_id = %s", told_game.session_id) == before
 
 
 async def test_closing_a_lobby_is_told_as_well(

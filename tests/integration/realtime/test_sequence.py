@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from contracts.channels import WATCHED_ROOMS, room_channel, room_log
+from contracts.channels import room_channel, room_log, shard_of, watched_rooms
 from contracts.frames import Tick, encode
 from contracts.ids import RoomSeq
 from services.kit.clock import local_ms
@@ -224,14 +224,15 @@ async def test_ephemeral_messages_reach_everybody_and_take_no_number(gateway_url
 
 async def test_open_rooms_are_known_to_be_watched(gateway_url: str, points: Points, redis: Redis) -> None:
     session = await points.open()
-    await redis.zadd(WATCHED_ROOMS, {"long gone": local_ms() - 600_000, "just gone": local_ms() - 1_000})
+    watched = watched_rooms(shard_of(session.id))
+    await redis.zadd(watched, {"long gone": local_ms() - 600_000, "just gone": local_ms() - 1_000})
     async with join(gateway_url, session):
-        await until(lambda: redis.zscore(WATCHED_ROOMS, str(session.id)))
-        end = await redis.zscore(WATCHED_ROOMS, str(session.id))
+        await until(lambda: redis.zscore(watched, str(session.id)))
+        end = await redis.zscore(watched, str(session.id))
         assert end is not None
         assert local_ms() + 10_000 < end < local_ms() + 16_000
-        assert await redis.zscore(WATCHED_ROOMS, "just gone") is not None
-        assert await redis.zscore(WATCHED_ROOMS, "long gone") is None
+        assert await redis.zscore(watched, "just gone") is not None
+        assert await redis.zscore(watched, "long gone") is None
 
 
 async def test_an_empty_room_is_left_after_a_while_and_can_be_entered_again(

@@ -7,7 +7,7 @@ import pytest
 import redis as redis_client
 from celery.app.task import Task
 
-from contracts.channels import POINTS_EVENTS, PUZZLE_EVENTS, WATCHED_ROOMS, room_channel, room_key
+from contracts.channels import POINTS_EVENTS, PUZZLE_EVENTS, room_channel, room_key, shard_of, watched_rooms
 from contracts.events import encode
 from contracts.ids import SessionId
 from services.kit.clock import local_ms
@@ -267,12 +267,14 @@ def test_rooms_that_somebody_watches_are_told_the_points(stage: Stage, redis_url
     watched, unwatched, gone = (playing(stage, **SLOW) for _ in range(3))
     with redis_client.Redis.from_url(redis_url) as valkey, valkey.pubsub() as listener:
         listener.subscribe(*(room_channel(session_id) for session_id in (watched, unwatched, gone)))
-        valkey.zadd(WATCHED_ROOMS, {str(watched): local_ms() + 60_000, str(gone): local_ms() - 1})
+        for session_id, until in ((watched, local_ms() + 60_000), (gone, local_ms() - 1)):
+            valkey.zadd(watched_rooms(shard_of(session_id)), {str(session_id): until})
         assert tasks.tell_rooms() == 1
+        assert tasks.tell_rooms() == 0  # another beat's
         heard: list[Any] = []
         while not heard:
             message = listener.get_message(ignore_subscribe_messages=True, timeout=5)
-            if message is not None and message["data"].startswith(b"0 "):
+            if message is not None and message["data"].startswith(b"="):
                 heard.append(message["channel"].decode())
         assert heard == [room_channel(watched)]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.rules import AwardTarget, Rules
-from services.points.domain.rules import InvalidRulesError, next_decay_at, parse_rules, points_at, rules_id, zero_at
+from services.points.domain.rules import InvalidRulesError, parse_rules, points_at, rules_id, zero_at
 
 RULES = Rules()  # 15 points, 1 every 5 000 ms
 
@@ -110,11 +110,6 @@ def test_zero_at_is_exactly_the_first_instant_without_points(
     zero = zero_at(rules, started_at, base, started_at)
     assert points_at(rules, started_at, base, zero) == 0
     assert points_at(rules, started_at, base, zero - 1) > 0
-
-
-@pytest.mark.parametrize(("at", "then"), [(1_000, 6_000), (5_999, 6_000), (6_000, 11_000)])
-def test_the_next_decay_is_always_to_come(at: int, then: int) -> None:
-    assert next_decay_at(RULES, 1_000, at) == then
 
 
 def test_a_set_of_rules_has_a_name_for_ever() -> None:

@@ -2,10 +2,8 @@
 
 from uuid import uuid4
 
-import pytest
-
 from contracts import events
-from services.points.domain.views import outbound, points_of, public_state, tick
+from services.points.domain.views import outbound, points_of, public_state
 from tests.factories import Puzzles, lobby, running
 
 
@@ -28,22 +26,6 @@ def test_a_lobby_that_was_closed_leaves_nobody_any_points() -> None:
     game = lobby(2)
     game.end(9_000)
     assert points_of(game, game.seats[0], 9_000) == 0
-
-
-def test_a_tick_tells_all_points_and_when_they_fall_next() -> None:
-    game = running(2)
-    told = tick(game, 12_000)
-    assert told is not None
-    assert (told.at, told.next_at) == (12_000, 15_000)
-    assert told.points == {seat.player_id: 13 for seat in game.seats}
-
-
-@pytest.mark.parametrize("at", [0, 10**6])
-def test_only_a_game_that_is_played_ticks(at: int) -> None:
-    assert tick(lobby(2), at) is None
-    finished = running(2)
-    finished.advance(10**6)
-    assert tick(finished, at) is None
 
 
 def test_the_puzzle_service_hears_of_start_eliminations_and_end_numbered_without_a_gap() -> None:
