@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test coverage bench-fanout bench-answers lint types format lock clean
+.PHONY: help setup up demo migrate test bench-fanout bench-answers lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -42,11 +42,7 @@ migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 
 # Files go to the workers in their own order, in which the longest, those of whole systems, are among the first.
 test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
-
-coverage: test ## Run all tests and write the lines that no test reached to htmlcov/
-	@$(BIN)/python -m coverage html --quiet
-	@echo "coverage: open htmlcov/index.html"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage $(ARGS)
 
 bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,floor] [WORKLOADS=crowd,teams] [QUICK=1] [APT=1]
 	@$(BIN)/python -m tests.load $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
@@ -73,5 +69,5 @@ lock: $(STAMP) ## Lock the dependencies anew from pyproject.toml  [ARGS=--upgrad
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) pyproject.toml --constraint requirements/dev.txt -o requirements/base.txt
 
 clean: ## Remove what was made here, but for the game data in .baton/
-	rm -rf $(VENV) build .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

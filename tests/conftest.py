@@ -27,15 +27,6 @@ KEPT_TABLES = ["alembic_version", "epoch"]
 OURS = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionstart() -> None:
-    """In a worker of pytest-xdist, pytest-cov starts twice. `no_cover` would pause but one, and the other trace on."""
-    from coverage import Coverage
-
-    if "PYTEST_XDIST_WORKER" in os.environ and (first := Coverage.current()) is not None:
-        first.stop()
-
-
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -112,7 +112,6 @@ def world(points_app: FastAPI, puzzle_app: FastAPI, database_url: str, redis_url
         yield World({name: stack.enter_context(serving(app)) for name, app in apps.items()})
 
 
-@pytest.mark.no_cover  # other tests say what these lines are to do; tracing them would take twice as long
 @pytest.mark.parametrize("service", ["points", "puzzle", "realtime"])
 def test_no_request_is_a_servers_fault_and_every_response_is_as_documented(world: World, service: str) -> None:
     world.seen.clear()

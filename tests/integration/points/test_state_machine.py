@@ -297,7 +297,6 @@ def play(games: int) -> None:
     )
 
 
-@pytest.mark.no_cover  # others reach these lines too; tracing them would take twice as long
 @pytest.mark.usefixtures("clean")
 def test_whatever_happens_the_service_comes_to_what_the_model_says(database_url: str) -> None:
     with world(database_url) as Session.world:
@@ -334,7 +333,6 @@ def the_ledger_has_the_wrong_instant(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(saving, "_entry_values", lambda entry: genuine(replace(entry, at=entry.at // 1_000 * 1_000)))
 
 
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(
     "plant",

@@ -224,7 +224,6 @@ def play_enough() -> None:
         play_and_compare(seed)
 
 
-@pytest.mark.no_cover  # the rules are traced where they are right
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[name](monkeypatch)
@@ -232,7 +231,6 @@ def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         play_enough()
 
 
-@pytest.mark.no_cover
 def test_without_a_bug_the_same_games_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or finding something would prove nothing: as they are, and with the copy of `advance` that takes bugs."""
     play_enough()

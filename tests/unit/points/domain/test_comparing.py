@@ -79,7 +79,6 @@ def test_a_game_in_which_everything_happened_follows_from_its_log() -> None:
     assert a_whole_game().differences() == []
 
 
-@pytest.mark.no_cover  # the first test and the last have reached every line; tracing takes longer than playing
 def test_random_games_follow_from_their_logs() -> None:
     for seed in range(300):
         assert Stored.of(play_and_compare(seed).game).differences() == [], seed

@@ -17,7 +17,6 @@ from tests.unit.puzzle.types.kit import LEVELS, PROOFS
 DOCS = (Path(__file__).parents[4] / "docs" / "puzzles.md").read_text()
 
 
-@pytest.mark.no_cover  # as in test_every_type
 def test_the_example_type_holds_what_the_kit_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
     assert len(code) == 2
@@ -54,7 +53,6 @@ def is_clear(gate: Gate, before: tuple[int, int, int], after: tuple[int, int, in
     return True
 
 
-@pytest.mark.no_cover  # as above
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(
     st.integers(0, 100),

@@ -12,7 +12,6 @@ from tests.unit.puzzle.types.subjects import SUBJECTS
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.no_cover  # other tests reach the same lines; tracing them for all these puzzles takes longer than the rest
 @pytest.mark.parametrize("name", SUBJECTS)
 @pytest.mark.parametrize("prove", PROOFS, ids=lambda prove: prove.__name__)
 def test_every_built_in_type_holds_what_it_promises(name: str, prove: Callable[[Subject], None]) -> None:

@@ -31,7 +31,6 @@ def upper_edge(gate: Gate, t: Fraction) -> Fraction:
     return gate.speed * min(u, 2 * gate.half_period_ms - u) / 1000
 
 
-@pytest.mark.no_cover  # tracing every line of it would take most of its time
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(gates, st.integers(0, 500), st.integers(1, 60), places, places, st.integers(1, 15))
 def test_it_agrees_with_looking_every_quarter_of_a_millisecond(

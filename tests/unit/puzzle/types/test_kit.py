@@ -84,7 +84,6 @@ BROKEN = [
 ]
 
 
-@pytest.mark.no_cover  # as in test_every_type
 @pytest.mark.parametrize(("subject", "prove"), BROKEN, ids=lambda part: getattr(part, "__name__", None))
 def test_a_broken_type_is_caught(subject: kit.Subject, prove: Callable[[kit.Subject], None]) -> None:
     # Failed is what `pytest.raises` throws when nothing was raised; a group is what hypothesis throws for several.
