@@ -12,6 +12,14 @@ WATCHED_SHARDS = 16
 
 POINTS_GROUP = "points"
 PUZZLE_GROUP = "puzzle"
+GROUP_OF = {
+    PUZZLE_EVENTS: POINTS_GROUP,
+    POINTS_EVENTS: PUZZLE_GROUP,
+    PUZZLE_CONFIRMATIONS: PUZZLE_GROUP,
+    POINTS_CONFIRMATIONS: POINTS_GROUP,
+    ROOM_REQUESTS: POINTS_GROUP,
+}
+"""Each stream has one group of consumers, and is emptied by it."""
 
 
 def shard_of(session_id: SessionId) -> int:

@@ -29,7 +29,7 @@ class Resources:
         self.relay = Relay(self.redis)
         self.points = Database(settings.database_url, "baton_points", deliver=self._deliver, pool_size=4)
         self.puzzle = Database(settings.database_url, "baton_puzzle", deliver=self._deliver, pool_size=4)
-        self.announcer = Announcer(self.points, Rooms(self.redis))
+        self.announcer = Announcer(self.points, Rooms(self.redis, settings.finished_room_s * 1000))
         self.types = upkeep.load_types()
 
     def _deliver(self, posted: Sequence[Any]) -> None:

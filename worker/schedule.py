@@ -18,7 +18,7 @@ PERIODS = {
     tasks.FOLD_STANDINGS: 2.0,
     tasks.REPLAY_FINISHED: 5.0,
     tasks.CLOSE_ABANDONED: 60.0,
-    tasks.FORGET_OLD: 3600.0,
+    tasks.FORGET_OLD: 60.0,
 }
 
 SCHEDULE: dict[str, dict[str, Any]] = {

@@ -5,6 +5,8 @@ from typing import Any
 from celery.signals import worker_process_shutdown
 
 from contracts import tasks
+from contracts.channels import GROUP_OF
+from services.kit import stream_upkeep
 from services.points.service import replaying, sessions, settling, standings, ticking
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
@@ -107,10 +109,8 @@ def forget_old() -> int:
     """Delete what was remembered long enough."""
 
     async def use(held: Resources) -> int:
-        async with held.points.transaction() as transaction:
-            forgotten = await points.forget_old(transaction)
-        async with held.puzzle.transaction() as transaction:
-            return forgotten + await puzzle.forget_old(transaction)
+        forgotten = await points.forget_old(held.points) + await puzzle.forget_old(held.puzzle)
+        return forgotten + await stream_upkeep.forget_gone(held.redis, GROUP_OF.items())
 
     return runtime.run(use)
 

@@ -1,6 +1,7 @@
 """③ Hearing from a consumer what took effect there, many in one transaction.
 
-A confirmation that is lost costs a duplicate, which is confirmed again; so they are read without acknowledgement.
+A confirmation that is lost costs a duplicate, which is confirmed again; so they are read without acknowledgement, and
+what was read, by whichever reader, is trimmed.
 """
 
 import msgspec
@@ -46,12 +47,21 @@ class Confirmations:
                     raise
                 await create_group(self._redis, self._stream, self._group)
                 continue
-            confirmed = [event_id for entry in flatten(reply) if (event_id := _event_id(entry)) is not None]
+            entries = flatten(reply)
+            confirmed = [event_id for entry in entries if (event_id := _event_id(entry)) is not None]
             if confirmed:
                 crash_points.passed("confirmed.before")
                 async with self._database.transaction() as transaction:
                     await self._outbox.confirm(transaction, confirmed)
                 crash_points.passed("confirmed.after")
+            if entries:
+                # Entries are given out in order: some reader has had all before the last one, a dead one too.
+                await self._redis.xtrim(self._stream, minid=_after(entries[-1][0]), approximate=False)
+
+
+def _after(entry_id: bytes) -> str:
+    milliseconds, _, number = entry_id.decode().partition("-")
+    return f"{milliseconds}-{int(number) + 1}"
 
 
 def _event_id(entry: tuple[bytes, dict[bytes, bytes] | None]) -> EventId | None:

@@ -47,6 +47,22 @@ class DeadLetters:
         result = await transaction.connection.execute(delete(self._table).where(self._table.c.entry_key == entry_key))
         return result.rowcount > 0
 
+    async def forget_overcome(self, transaction: Transaction, before: int, limit: int) -> int:
+        """Delete failures from before an instant that were overcome, at most so many; those given up stay.
+
+        Returns how many.
+        """
+        table = self._table
+        old = (
+            select(table.c.entry_key)
+            .where(table.c.dead_at.is_(None), table.c.first_at < before)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte()  # which is executed once
+        )
+        result = await transaction.connection.execute(delete(table).where(table.c.entry_key.in_(select(old))))
+        return result.rowcount
+
     async def dead(self, transaction: Transaction, limit: int = 100) -> list[tuple[str, bytes]]:
         """Keys and payloads of the events given up, oldest first."""
         table = self._table

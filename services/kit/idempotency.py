@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.kit.clock import now_ms
@@ -54,9 +54,16 @@ class OncePerKey:
         return result
 
 
-async def forget_old(transaction: Transaction, table: Any) -> int:
-    """Delete keys older than a day. Returns how many."""
+async def forget_old(transaction: Transaction, table: Any, limit: int) -> int:
+    """Delete keys older than a day, the oldest first, at most so many. Returns how many."""
     columns = table.__table__.c
-    limit = await now_ms(transaction.connection) - KEPT_MS
-    result = await transaction.connection.execute(delete(table.__table__).where(columns.created_at < limit))
-    return int(result.rowcount)
+    old = (
+        select(columns.actor, columns.key)
+        .where(columns.created_at < await now_ms(transaction.connection) - KEPT_MS)
+        .order_by(columns.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte()  # which is executed once
+    )
+    these = delete(table.__table__).where(tuple_(columns.actor, columns.key).in_(select(old)))
+    return int((await transaction.connection.execute(these)).rowcount)

@@ -3,7 +3,7 @@
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, Table, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 
@@ -39,6 +39,11 @@ class DeadLetterColumns:
     tries: Mapped[int] = mapped_column(SmallInteger)
     first_at: Mapped[int] = mapped_column(BigInteger)
     dead_at: Mapped[int | None] = mapped_column(BigInteger)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[Index]:
+        return (Index("dead_letters_overcome", "first_at", postgresql_where=text("dead_at IS NULL")),)
 
 
 class IdempotencyColumns:

@@ -16,6 +16,8 @@ SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 EVENTS_KEPT = 256
 TIME_TO_LIVE_MS = 6 * 3600 * 1000
+FINISHED_TIME_TO_LIVE_MS = 3600 * 1000
+"""By default. Who still looks at a finished game after that has its room rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,10 @@ class Publication:
     frames: Sequence[bytes] = field(default_factory=list)
     rebuild: bool = False
     """The range may begin anywhere: what the room had before is forgotten."""
-
     schedule: bytes = b""
     """What the room is to know besides, as of the same event: how its points decay."""
+    finished: bool = False
+    """The game is over: hardly anybody will need the room for long."""
 
     @property
     def last_seq(self) -> RoomSeq:
@@ -48,10 +51,11 @@ class RoomBehindError(Exception):
 
 
 class Rooms:
-    """The rooms in Valkey, as their writer sees them."""
+    """The rooms in Valkey, as their writer sees them. Those of finished games are kept for `finished_ms`."""
 
-    def __init__(self, redis: ValkeyClient) -> None:
+    def __init__(self, redis: ValkeyClient, finished_ms: int = FINISHED_TIME_TO_LIVE_MS) -> None:
         self._redis = redis
+        self._finished_ms = finished_ms
         self._publish = publish_command(redis)
 
     async def tell(self, publications: Sequence[Publication]) -> list[RoomBehindError]:
@@ -86,7 +90,7 @@ class Rooms:
                 publication.first_seq,
                 "1" if publication.rebuild else "0",
                 EVENTS_KEPT,
-                TIME_TO_LIVE_MS,
+                self._finished_ms if publication.finished else TIME_TO_LIVE_MS,
                 self._publish,
                 publication.state,
                 publication.schedule,

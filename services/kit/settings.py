@@ -91,6 +91,12 @@ class DatabaseSettings(Settings):
         return url.replace("postgres://", "postgresql://", 1)
 
 
+class RoomSettings(Settings):
+    """For processes that tell rooms."""
+
+    finished_room_s: int = Field(3600, ge=10, validation_alias="BATON_FINISHED_ROOM_S")
+
+
 def split(value: str) -> list[str]:
     """The parts of a comma-separated setting."""
     return [part.strip() for part in value.split(",") if part.strip()]

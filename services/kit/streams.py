@@ -1,4 +1,8 @@
-"""④⑤ Consuming a stream: at least once, in each session's order, acknowledged only after the commit."""
+"""④⑤ Consuming a stream: at least once, in each session's order, acknowledged only after the commit.
+
+One group reads a stream, so an entry is of no use once it is acknowledged, and is deleted with that: a stream is as
+long as what is under way.
+"""
 
 import asyncio
 import enum
@@ -104,11 +108,13 @@ class Consumer:
         cursor = b"0"
         while True:
             reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: cursor}, count=BATCH)
-            entries = entries_of(flatten(reply))
-            if not entries:
+            given = flatten(reply)
+            if not given:
                 return
-            cursor = entries[-1].id
-            await self._handle(entries)
+            cursor = given[-1][0]
+            if trimmed := [entry_id for entry_id, fields in given if not fields]:
+                await self._drop(trimmed)  # the stream was full; the producer sends them again
+            await self._handle(entries_of([entry for entry in given if entry[1]]))
 
     async def _claim(self) -> list[Entry]:
         reply = await self._redis.xautoclaim(
@@ -189,7 +195,7 @@ class Consumer:
         metrics.consumed_early.labels(self._stream).inc(len(early))
         now = asyncio.get_running_loop().time()
         if late := [entry.id for entry in early if now - entry.since > HOLD_S]:
-            await self._redis.xack(self._stream, self._group, *late)
+            await self._drop(late)
         self._held += [entry for entry in early if now - entry.since <= HOLD_S]
 
     async def _acknowledge(self, entries: list[Entry]) -> None:
@@ -201,10 +207,20 @@ class Consumer:
                 if entry.head.event_id is not None:
                     confirmation = encode(Confirmation(event_id=entry.head.event_id))
                     pipeline.xadd(self._confirmations, {"e": confirmation}, maxlen=100_000, approximate=True)
-        pipeline.xack(self._stream, self._group, *[entry.id for entry in entries])
+        self._add_drop(pipeline, [entry.id for entry in entries])
         crash_points.passed("acknowledge.before")
         await pipeline.execute()
         crash_points.passed("acknowledge.after")
+
+    async def _drop(self, ids: Sequence[bytes]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        self._add_drop(pipeline, ids)
+        await pipeline.execute()
+
+    def _add_drop(self, pipeline: Any, ids: Sequence[bytes]) -> None:
+        """Acknowledge first: a pending entry that is deleted could not be read any more."""
+        pipeline.xack(self._stream, self._group, *ids)
+        pipeline.xdel(self._stream, *ids)
 
 
 def flatten(reply: Any) -> list[RawEntry]:

@@ -46,7 +46,7 @@ def application(settings: PointsSettings) -> FastAPI:
                 nudger.nudge()
 
         database = Database(settings.database_url, f"baton_{SCHEMA}", deliver=deliver, pool_size=settings.pool_size)
-        announcer = Announcer(database, Rooms(redis))
+        announcer = Announcer(database, Rooms(redis, settings.finished_room_s * 1000))
         consumers = Consumers(database, redis, announcer, f"{socket.gethostname()}-{settings.port}")
         async with Supervisor() as supervisor:
             app.state.settings = settings

@@ -5,11 +5,11 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from services.kit.server_settings import ServerSettings
-from services.kit.settings import DEVELOPMENT_OPERATOR_KEY, BrokerSettings, DatabaseSettings, split
+from services.kit.settings import DEVELOPMENT_OPERATOR_KEY, BrokerSettings, DatabaseSettings, RoomSettings, split
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, public_key_of
 
 
-class PointsSettings(ServerSettings, DatabaseSettings, BrokerSettings):
+class PointsSettings(ServerSettings, DatabaseSettings, BrokerSettings, RoomSettings):
     """Beside what all need: the key that signs tokens, and the operator's."""
 
     port: int = Field(8001, ge=1, le=65_535, validation_alias="BATON_PORT")

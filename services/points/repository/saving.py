@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 
 from contracts.frames import encode_event
 from contracts.ids import RoomSeq
-from contracts.rooms import encode
+from contracts.rooms import Status, encode
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.kit.rooms import Publication
@@ -155,8 +155,9 @@ async def save_games(transaction: Transaction, games: Collection[Game]) -> None:
 
 def publication(game: Game, first_seq: RoomSeq, frames: Sequence[bytes], *, rebuild: bool = False) -> Publication:
     """What the game's room is to be told: the frames from `first_seq` on, and how the game is after them."""
+    finished = game.status is Status.FINISHED
     return Publication(
-        game.session_id, game.epoch, first_seq, encode_state(game), frames, rebuild, encode_schedule(game)
+        game.session_id, game.epoch, first_seq, encode_state(game), frames, rebuild, encode_schedule(game), finished
     )
 
 

@@ -7,7 +7,7 @@ from services.puzzle import models
 from services.puzzle.service import roster
 from services.puzzle.types.registry import Registry
 
-_dead_letters = DeadLetters(models.DeadLetter)
+dead_letters = DeadLetters(models.DeadLetter)
 
 
 async def event_failed(database: Database, stream: str, key: str, payload: bytes, error: Exception) -> bool:
@@ -16,7 +16,7 @@ async def event_failed(database: Database, stream: str, key: str, payload: bytes
     async def skip(transaction: Transaction, payload: bytes) -> None:
         await roster.skip(transaction, decode_points_event(payload))
 
-    return await give_up_or_retry(database, _dead_letters, stream, (key, payload, error), skip=skip)
+    return await give_up_or_retry(database, dead_letters, stream, (key, payload, error), skip=skip)
 
 
 async def retry_dead_letters(database: Database, types: Registry, limit: int = 100) -> int:
@@ -25,4 +25,4 @@ async def retry_dead_letters(database: Database, types: Registry, limit: int = 1
     async def apply(transaction: Transaction, payload: bytes) -> None:
         await roster.apply_points_event(transaction, types, decode_points_event(payload), retried=True)
 
-    return await retry_dead(database, _dead_letters, apply, limit)
+    return await retry_dead(database, dead_letters, apply, limit)

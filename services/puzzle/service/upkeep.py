@@ -9,11 +9,12 @@ from contracts.ids import SessionId
 from services.kit import idempotency, metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
-from services.kit.idempotency import KEPT_MS
+from services.kit.pruning import in_batches
 from services.puzzle import domain, models
 from services.puzzle.domain import Status
-from services.puzzle.repository import memory, puzzles, sessions
+from services.puzzle.repository import puzzles, sessions
 from services.puzzle.service.dealing import outbox, turn
+from services.puzzle.service.failures import dead_letters
 from services.puzzle.service.puzzles import expiry
 from services.puzzle.types.registry import Registry, installed
 
@@ -84,8 +85,14 @@ async def sweep(database: Database, limit: int = 500) -> int:
     return await outbox.sweep(database, limit)
 
 
-async def forget_old(transaction: Transaction) -> int:
-    """Delete what was remembered long enough: responses by key, ids of events, failures that were overcome."""
-    now = await now_ms(transaction.connection)
-    forgotten = await idempotency.forget_old(transaction, models.Idempotency)
-    return forgotten + await memory.forget_failures(transaction, before=now - KEPT_MS)
+async def forget_old(database: Database) -> int:
+    """Delete what was remembered long enough: responses by their key, failures that were overcome. Returns how many."""
+
+    async def keys(transaction: Transaction, limit: int) -> int:
+        return await idempotency.forget_old(transaction, models.Idempotency, limit)
+
+    async def failures(transaction: Transaction, limit: int) -> int:
+        before = await now_ms(transaction.connection) - idempotency.KEPT_MS
+        return await dead_letters.forget_overcome(transaction, before, limit)
+
+    return await in_batches(database, keys) + await in_batches(database, failures)

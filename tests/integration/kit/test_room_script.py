@@ -5,6 +5,7 @@ On a real Valkey and on fakeredis, which so proves fit for unit tests.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -166,6 +167,18 @@ def test_a_room_keeps_about_its_last_events_and_lives_for_hours(on_server: Calla
         assert log == list(range(log[0], 3_001))
         for key in (room_key(SESSION), room_log(SESSION)):
             assert 0 < await redis.pttl(key) <= TIME_TO_LIVE_MS
+
+    on_server(scenario)
+
+
+def test_the_room_of_a_finished_game_goes_sooner(on_server: Callable[..., Any]) -> None:
+    async def scenario(redis: Redis) -> None:
+        rooms = Rooms(redis, finished_ms=60_000)
+        await rooms.tell([span(1, 2)])
+        assert await redis.pttl(room_key(SESSION)) > 60_000
+        await rooms.tell([replace(span(3, 3), finished=True)])
+        for key in (room_key(SESSION), room_log(SESSION)):
+            assert 0 < await redis.pttl(key) <= 60_000
 
     on_server(scenario)
 

@@ -160,10 +160,8 @@ async def test_what_was_remembered_long_enough_is_forgotten(
     rows.change(
         "INSERT INTO puzzle.dead_letters VALUES ('dead', '', '', '', 5, 1, 1), ('overcome', '', '', '', 1, 1, NULL)"
     )
-    async with database.transaction() as transaction:
-        assert await upkeep.forget_old(transaction) == 1
+    assert await upkeep.forget_old(database) == 1
     rows.change("UPDATE puzzle.idempotency SET created_at = 1 WHERE key = %s", str(puzzles[0]["puzzle_id"]))
-    async with database.transaction() as transaction:
-        assert await upkeep.forget_old(transaction) == 1
+    assert await upkeep.forget_old(database) == 1
     assert rows.one("SELECT count(*) FROM puzzle.idempotency")["count"] == 2
     assert rows.one("SELECT entry_key FROM puzzle.dead_letters")["entry_key"] == "dead"
