@@ -114,6 +114,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._end_deadline()
         if self.parser.get_http_version() == "1.1":
             super().handle_websocket_upgrade()
+            # They hold each other, so that both would stay in memory until the garbage is collected.
+            self.parser = None  # type: ignore[assignment]  # nothing more is received here
         else:
             self._refuse(*BAD_REQUEST)
 

@@ -1,4 +1,4 @@
-"""⑨ The rooms that are open in this process. What they hear in one turn of the event loop is written together.
+"""⑨ The rooms that are open in this process. What they hear in one reading is written together.
 
 The hub knows no broker: its rooms are given what was heard, by whomever.
 """
@@ -17,6 +17,8 @@ log = structlog.get_logger()
 class Hub:
     """The open rooms. `on_gap` is called for a room that knows of events which it did not hear; `call_soon` is the
     event loop's: it runs a function when whoever is running now is done.
+
+    Who has several messages for rooms calls `hold` before the first and `flush` after the last.
     """
 
     def __init__(self, on_gap: Callable[[Room], None], call_soon: Callable[[Callable[[], None]], object]) -> None:
@@ -24,6 +26,7 @@ class Hub:
         self._call_soon = call_soon
         self._rooms: dict[SessionId, Room] = {}
         self._dirty: list[Room] = []
+        self._holding = False
         self._deliveries = 0
         self._empty_since: dict[SessionId, float] = {}
 
@@ -34,7 +37,7 @@ class Hub:
         """The session's room, opened if it is not. It stays open while somebody is in it or joins it."""
         room = self._rooms.get(session_id)
         if room is None:
-            room = self._rooms[session_id] = Room(session_id, self._on_gap, self._flush_soon)
+            room = self._rooms[session_id] = Room(session_id, self._on_gap, self._note_dirty)
             metrics.rooms_open.inc()
         return room
 
@@ -55,12 +58,13 @@ class Hub:
         self._deliveries = 0
         return closed
 
-    def _flush_soon(self, room: Room) -> None:
-        if not self._dirty:
-            self._call_soon(self._flush)
-        self._dirty.append(room)
+    def hold(self) -> None:
+        """Write nothing until the next `flush`, which has to come within this turn of the loop."""
+        self._holding = True
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what the rooms have heard."""
+        self._holding = False
         rooms, self._dirty = self._dirty, []
         for room in rooms:
             try:
@@ -68,3 +72,8 @@ class Hub:
             except Exception:
                 # One room's trouble must not make the others wait; its members' sequences tell them what they miss.
                 log.exception("room_not_flushed", session_id=str(room.session_id))
+
+    def _note_dirty(self, room: Room) -> None:
+        if not self._dirty and not self._holding:
+            self._call_soon(self.flush)
+        self._dirty.append(room)

@@ -42,7 +42,8 @@ class Subscriptions(Protocol):
 
 class Listener:
     """All channels of this process. `run` and `probe` are to be kept running; `on_connected` is called when what was
-    subscribed is heard again after a break, in which messages were lost.
+    subscribed is heard again after a break, in which messages were lost. What has arrived together is handled between
+    `before_reading` and `after_reading`.
     """
 
     def __init__(
@@ -50,11 +51,15 @@ class Listener:
         topology: Topology,
         on_connected: Callable[[], None],
         *,
+        before_reading: Callable[[], None] = lambda: None,
+        after_reading: Callable[[], None] = lambda: None,
         probe_every_s: float = PROBE_EVERY_S,
         deaf_after_s: float = DEAF_AFTER_S,
     ) -> None:
         self._topology = topology
         self._on_connected = on_connected
+        self._before_reading = before_reading
+        self._after_reading = after_reading
         self._probe_every_s = probe_every_s
         self._deaf_after_s = deaf_after_s
         self._handlers: dict[bytes, Handler] = {}
@@ -162,6 +167,8 @@ class Listener:
             on_heard=lambda channel: self._hear(node, channel),
             on_probe=lambda: self._hear_probe(node),
             on_taken_away=self._refresh_now.set,
+            before_reading=self._before_reading,
+            after_reading=self._after_reading,
             deaf_after_s=self._deaf_after_s,
             sharded=self._topology.sharded,
         )

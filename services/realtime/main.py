@@ -66,7 +66,9 @@ def create_app(settings: RealtimeSettings) -> FastAPI:
             upkeep.check_now()
             presence.tell_again()
 
-        listener = Listener(topology_of(redis), on_connected=look_again)
+        listener = Listener(
+            topology_of(redis), on_connected=look_again, before_reading=hub.hold, after_reading=hub.flush
+        )
         upkeep = Upkeep(redis, hub, reader, repairs, listener)
         limits = Limits(settings)
         entrance = Entrance(hub, listener, reader, upkeep, replay_bytes=settings.send_queue_bytes // 2)
@@ -120,9 +122,11 @@ def _allow_files(sockets: int) -> None:
 
 
 def _collect_garbage_rarely() -> None:
-    """What lives is modules and clients, which stay: looking through them more often finds nothing, but delays."""
+    """What lives is modules and clients, which stay, and hold each other in no circles when they go. To look through
+    100 000 objects takes 10 ms, in which nobody is served; so it is the youngest that are looked through.
+    """
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(10_000, 2, 1_000)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Presence is droppable: a report that fails makes nobody wait and closes nobody, 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from contracts.ids import SessionId
 from services.kit.tokens import Identity, Role
 from services.realtime.register import NAMED, Person, Report, person_of
+from services.realtime.rounds import STEP_S
 
 log = structlog.get_logger()
 
@@ -33,14 +34,17 @@ class Reports(Protocol):
 
     async def report(self, reports: Sequence[Report]) -> list[float | Exception | None]: ...
 
+    async def renew(self, session_ids: Sequence[SessionId]) -> dict[SessionId, float | None]: ...
+
 
 class _Here:
     """A room's people in this gateway, with their connections."""
 
-    __slots__ = ("connections", "not_before", "tell", "timer")
+    __slots__ = ("changed", "connections", "not_before", "tell", "timer")
 
     def __init__(self) -> None:
         self.connections: Counter[Person] = Counter()
+        self.changed = True
         self.not_before = 0.0
         self.tell = False
         self.timer: asyncio.TimerHandle | None = None
@@ -61,7 +65,7 @@ class Presence:
         """Somebody has opened a connection to the room: everybody in it is told who is there now."""
         here = self._rooms.setdefault(session_id, _Here())
         here.connections[person_of(identity)] += 1
-        here.tell = True
+        here.changed = here.tell = True
         self._report_soon(session_id, here)
 
     def leave(self, session_id: SessionId, identity: Identity) -> None:
@@ -73,12 +77,13 @@ class Presence:
         here.connections[person] -= 1
         if not here.connections[person]:
             del here.connections[person]
+        here.changed = True
         self._report_soon(session_id, here)
 
     def tell_again(self) -> None:
         """Messages to this gateway were lost: have all its rooms told who is there."""
         for session_id, here in self._rooms.items():
-            here.tell = True
+            here.changed = here.tell = True
             self._report_soon(session_id, here)
 
     async def run(self) -> None:
@@ -126,7 +131,14 @@ class Presence:
         self._wake.set()
 
     async def _report(self, session_ids: list[SessionId]) -> None:
-        reports = [self._report_of(session_id, self._rooms[session_id]) for session_id in session_ids]
+        renewed = await self._renew(session_ids)
+        reports = [
+            self._report_of(session_id, self._rooms[session_id])
+            for session_id in session_ids
+            if session_id not in renewed
+        ]
+        if not reports:
+            return
         try:
             results = await self._register.report(reports)
         except BaseException:
@@ -142,6 +154,24 @@ class Presence:
         if failed:
             raise failed[0]
 
+    async def _renew(self, session_ids: list[SessionId]) -> Collection[SessionId]:
+        """Those for which it was enough to say that nothing has changed, as nearly always."""
+        unchanged = [
+            session_id
+            for session_id in session_ids
+            if (here := self._rooms[session_id]).connections and not here.changed
+        ]
+        if not unchanged:
+            return ()
+        try:
+            renewed = await self._register.renew(unchanged)
+        except BaseException:
+            self._due.update(session_ids)
+            raise
+        for session_id, ends_in_s in renewed.items():
+            self._plan(session_id, ends_in_s)
+        return renewed
+
     def _report_of(self, session_id: SessionId, here: _Here) -> Report:
         everybody = here.connections.items()
         if len(everybody) <= NAMED:
@@ -152,6 +182,7 @@ class Presence:
             named = [*seated, *islice(watching, max(0, NAMED - len(seated)))][:NAMED]
         more = here.connections.total() - sum(count for _, count in named)
         tell, here.tell = here.tell, False
+        here.changed = False
         space_s = min(LONGEST_SPACE_S, len(everybody) * A_PERSON_S)
         here.not_before = asyncio.get_running_loop().time() + space_s
         return Report(session_id, named, more, tell)
@@ -159,6 +190,7 @@ class Presence:
     def _put_back(self, reports: Sequence[Report]) -> None:
         for report in reports:
             if here := self._rooms.get(report.session_id):
+                here.changed = True
                 here.tell |= report.tell
                 self._due.add(report.session_id)
 
@@ -168,8 +200,9 @@ class Presence:
         if here is None or session_id in self._due:
             return
         if here.connections:
-            # Not all at once for ever, though they may all have come at once.
+            # Not all at once for ever, though they may all have come at once; but many in one call.
             delay_s = self._refresh_s * random.uniform(0.8, 1)  # noqa: S311 (it spreads load, it keeps no secret)
+            delay_s -= (asyncio.get_running_loop().time() + delay_s) % min(STEP_S, self._refresh_s / 8)
             self._report_in(session_id, here, min(delay_s, ends_in_s or delay_s))
         elif ends_in_s is not None and ends_in_s <= self._grace_s:
             self._report_in(session_id, here, ends_in_s)

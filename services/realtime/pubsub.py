@@ -19,8 +19,9 @@ Handler = Callable[[bytes], None]
 NewConnection = Callable[[], Any]  # redis-py's connections are untyped
 
 CHANNELS_A_COMMAND: Final = 512
-GATHER_S: Final = 0.001
-"""The resolution of the event loop's timers: a message waits for others at most about so long."""
+CLOSELY_S: Final = 0.001
+GATHER_S: Final = 0.000_3
+"""How long a message may wait for others where they follow each other more closely than that."""
 
 
 class NotListeningError(Exception):
@@ -34,7 +35,8 @@ class PubSub(asyncio.Protocol):
     a goodbye, so somebody must publish to `probe_channel` again and again; `run` raises when it does not hear that for
     `deaf_after_s`. `on_heard` is called for each channel from which on nothing is missed (the probe's is confirmed
     last, after all that were wanted at the start), `on_taken_away` when the server has ended a subscription by itself
-    or refused it: then somebody else has the channel.
+    or refused it: then somebody else has the channel. What has arrived together is handled between `before_reading` and
+    `after_reading`.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class PubSub(asyncio.Protocol):
         on_heard: Callable[[bytes], None],
         on_probe: Callable[[], None],
         on_taken_away: Callable[[], None],
+        before_reading: Callable[[], None],
+        after_reading: Callable[[], None],
         deaf_after_s: float,
         sharded: bool,
     ) -> None:
@@ -54,6 +58,8 @@ class PubSub(asyncio.Protocol):
         self._on_heard = on_heard
         self._on_probe = on_probe
         self._on_taken_away = on_taken_away
+        self._before_reading = before_reading
+        self._after_reading = after_reading
         self._deaf_after_s = deaf_after_s
         prefix = b"s" if sharded else b""
         self._message, self._subscribed, self._unsubscribed = (
@@ -119,6 +125,7 @@ class PubSub(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         gets, get_handler, message = self._reader.gets, self._handlers.get, self._message
         self._reader.feed(data)
+        self._before_reading()
         try:
             while (reply := gets()) is not False:
                 if type(reply) is list and reply[0] == message and (handler := get_handler(reply[1])):
@@ -131,6 +138,8 @@ class PubSub(asyncio.Protocol):
                     self._take(reply)
         except hiredis.ProtocolError as error:
             self._end(NotListeningError(f"the server sent what is no reply: {error}"))
+        finally:
+            self._after_reading()
         self._gather()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,17 +148,15 @@ class PubSub(asyncio.Protocol):
     def _gather(self) -> None:
         """Where reads follow each other closely, let the next messages come together: a wake-up costs as much as two
         deliveries, whether for one message or for ten. Where they do not, nobody waits.
+
+        The loop itself sleeps, for less than its timers could: it has just done all that there was to do, and what
+        comes meanwhile it finds together.
         """
         now = time.monotonic()
-        if now - self._read_at < GATHER_S and self._transport is not None:
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_later(GATHER_S, self._read_on, self._transport)
+        if now - self._read_at < CLOSELY_S:
+            time.sleep(GATHER_S)
+            now = time.monotonic()
         self._read_at = now
-
-    def _read_on(self, transport: asyncio.Transport) -> None:
-        if not transport.is_closing():
-            self._read_at = time.monotonic()
-            transport.resume_reading()
 
     def _end(self, error: NotListeningError) -> None:
         if self._ended is not None and not self._ended.done():

@@ -26,12 +26,15 @@ return room
 """
 ROOMS_A_SCRIPT = 250
 """How many rooms of one server are looked at in one command; of a cluster, each may be somewhere else."""
-_POSITIONS = """
-local positions = {}
+_DIFFERING = """
+local differing = {}
 for i, room in ipairs(KEYS) do
-  positions[i] = redis.call('HMGET', room, 'epoch', 'seq')
+  local there = redis.call('HMGET', room, 'epoch', 'seq')
+  if there[1] ~= ARGV[2 * i - 1] or there[2] ~= ARGV[2 * i] then
+    differing[#differing + 1] = {i - 1, there[1], there[2]}
+  end
 end
-return positions
+return differing
 """
 READS_AT_ONCE = 32
 """Fewer than the connections of the pool, which refuses what is more instead of letting it wait."""
@@ -100,14 +103,20 @@ class RoomReader:
             raise RoomUnavailableError("points does not answer")
         return await self.read(session_id, after=RoomSeq(0) if with_log else None, floors=floors)
 
-    async def positions(self, session_ids: Sequence[SessionId]) -> list[Position | None]:
-        """How far the rooms have come, None for those that are missing; one round trip."""
+    async def differing(self, positions: Sequence[tuple[SessionId, Position]]) -> dict[SessionId, Position | None]:
+        """Which of the rooms are elsewhere, and where; None for those that are missing. One round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         size = 1 if isinstance(self._redis, RedisCluster) else ROOMS_A_SCRIPT
-        for start in range(0, len(session_ids), size):
-            keys = [room_key(session_id) for session_id in session_ids[start : start + size]]
-            pipeline.eval(_POSITIONS, len(keys), *keys)
-        return [_position(*room) for rooms in await self._ask_valkey(pipeline.execute) for room in rooms]
+        for start in range(0, len(positions), size):
+            asked = positions[start : start + size]
+            keys = [room_key(session_id) for session_id, _ in asked]
+            pipeline.eval(_DIFFERING, len(keys), *keys, *(word for _, position in asked for word in position))
+        answers = await self._ask_valkey(pipeline.execute) if positions else []
+        return {
+            positions[number * size + place][0]: _position(epoch, seq)
+            for number, answer in enumerate(answers)
+            for place, epoch, seq in answer
+        }
 
     async def close(self) -> None:
         """Stop reading, and waiting for rebuilds."""

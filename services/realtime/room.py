@@ -62,6 +62,8 @@ class Room:
         self._recent: list[Frame] = []
         self._held: dict[RoomSeq, Frame] = {}
         self._newest = RoomSeq(0)
+        self.is_confirmed = False
+        """Whether a message has told, since this was set to False, that the room is where its log is."""
 
     @property
     def position(self) -> Position | None:
@@ -89,6 +91,7 @@ class Room:
             return
         if tells_position:
             self._put_out(Frame(body, ephemeral=True))
+            self.is_confirmed |= seq == self._seq
             self.expect(seq)
         elif seq == self._seq + 1 and not self._held and self._epoch is not None:
             self._deliver(Frame(body, seq))

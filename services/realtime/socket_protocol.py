@@ -6,16 +6,17 @@ whose minor version it is pinned; tests/integration/realtime/test_hostile.py gua
 """
 
 import asyncio
-import random
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame as WebSocketFrame
 from websockets.protocol import State
 
 from services.kit import metrics
 from services.realtime.buckets import TokenBucket
 from services.realtime.http_protocol import LAST_WRITE_S, clients_log
+from services.realtime.keepalive import PingingProtocol
+from services.realtime.visitor import Visitor
+from services.realtime.whole_frames import PING, PONG, TEXT, whole_frames
 
 SOCKET_EXTENSION: Final = "baton.socket"
 """The ASGI extension by which an application gets hold of the socket itself."""
@@ -26,29 +27,12 @@ PARSED_AT_ONCE: Final = 4096
 """What comes at once may hold so many tiny frames that parsing them all would make everybody wait."""
 LATE_BYTES: Final = 65_536
 """How much is read of a client that was told that it is closed, in search of its own close."""
-PING_HEAD: Final = b"\x89\x04"
 FRAGMENTS: Final = 64
 """Of one message; the Autobahn suite sends 50."""
 CONTROL_FRAMES_PER_S: Final = 10.0
 
 
-class Visitor(Protocol):
-    """Whoever a socket belongs to after its handshake. None of these waits or raises."""
-
-    def receive(self, data: bytes) -> None:
-        """A whole message of the client."""
-
-    def pause(self) -> None:
-        """The client does not take what was written."""
-
-    def resume(self) -> None:
-        """The client has taken all that was written."""
-
-    def lost(self) -> None:
-        """The connection is gone; nothing is called after this."""
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
+class SocketProtocol(PingingProtocol):
     """A WebSocket that its application may take over once it has accepted it.
 
     Then the application's task may end, and the socket stays: messages go to the visitor, and `write` is the
@@ -58,6 +42,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _visitor: Visitor | None = None
     _control: TokenBucket | None = None
     _late_bytes = 0
+    _parsing = False
+    """Whether websockets' parser has been given anything but whole frames, and so has to be given all the rest."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,6 +80,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._close_transport()
 
     def data_received(self, data: bytes) -> None:
+        if self._visitor is not None and not self._parsing and not self.close_sent and len(data) <= PARSED_AT_ONCE:
+            frames = whole_frames(data, self.config.ws_max_size)
+            if frames is not None:
+                self._take(frames)
+                return
+        self._parsing = self.handshake_initiated or not data.endswith(b"\r\n\r\n")
         for start in range(0, len(data), PARSED_AT_ONCE):
             if self.transport.is_closing():
                 return
@@ -104,6 +96,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                     self.transport.abort()
                     return
             self._parse(part)
+
+    def _take(self, frames: list[tuple[int, bytes]]) -> None:
+        for first, payload in frames:
+            if self.close_sent or self.transport.is_closing():
+                return
+            if first == PONG:
+                if not self.take_pong(payload):
+                    self._may_send_control_frame()
+            elif first == PING:
+                if self._may_send_control_frame():
+                    self.write(bytes((PONG, len(payload))) + payload)
+            else:
+                self.curr_msg_data_type = "text" if first == TEXT else "bytes"
+                self.frames = [payload]
+                self.send_receive_event_to_app()
 
     def _parse(self, data: bytes) -> None:
         super().data_received(data)
@@ -136,8 +143,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().handle_ping()
 
     def handle_pong(self, event: WebSocketFrame) -> None:
-        if bytes(event.data) == self.pending_ping_payload or self._may_send_control_frame():
-            super().handle_pong(event)
+        if not self.take_pong(bytes(event.data)):
+            self._may_send_control_frame()
 
     def handle_close(self, event: WebSocketFrame) -> None:
         super().handle_close(event)
@@ -148,24 +155,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
         self._part()
         self._abort_in(LAST_WRITE_S)
-
-    def schedule_ping(self) -> None:
-        # Spread, or all who came at once would be pinged at once for as long as they stay.
-        delay_s = (self.ping_interval or 0.0) * random.uniform(0.8, 1)  # noqa: S311 (it keeps no secret)
-        self.ping_timer = self.loop.call_later(delay_s, self.send_keepalive_ping)
-
-    def send_keepalive_ping(self) -> None:
-        """One timer and one write a client: the next ping looks whether the last one was answered."""
-        self.ping_timer = None
-        if self.close_sent or self.transport.is_closing():
-            return
-        if self.pending_ping_payload is not None:
-            self.keepalive_timeout()
-            return
-        self.pending_ping_payload = random.randbytes(4)  # noqa: S311 (it only tells an answer from an older one)
-        self.ping_sent_at = self.loop.time()
-        self.write(PING_HEAD + self.pending_ping_payload)
-        self.schedule_ping()
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

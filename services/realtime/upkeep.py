@@ -1,6 +1,8 @@
 """What every open room needs from time to time: a look at its position, a word that it is watched, and its end."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import count
 from typing import Final
 
 from contracts.channels import WATCHED_SHARDS, room_channel, shard_of, watched_rooms
@@ -10,12 +12,14 @@ from services.kit.redis_client import ValkeyClient
 from services.kit.supervise import wait
 from services.realtime.hub import Hub
 from services.realtime.listener import Subscriptions
-from services.realtime.reading import Position
 from services.realtime.recovery import RoomReader
 from services.realtime.repair import Repairs
 from services.realtime.room import Room
+from services.realtime.rounds import STEP_S, shares
 
 CHECK_EVERY_S: Final = 3.0
+CONFIRMED_ROUNDS: Final = 10
+"""A room that hears its position again and again is looked at in one of so many rounds only."""
 ON_ITS_WAY_S: Final = 0.2
 """A room that is behind for so long has lost the message; before that it may still come."""
 ROOMS_A_CALL: Final = 500
@@ -55,43 +59,58 @@ class Upkeep:
             self._watch_now.set()
 
     async def check_positions(self) -> None:
-        """Compare each room with Valkey: a lost last message leaves no gap that anybody could see."""
-        while True:
-            await wait(self._check_now, CHECK_EVERY_S)
-            rooms = [(room, room.position) for room in self._hub if room.position is not None]
-            behind: list[tuple[Room, RoomSeq]] = []
-            for start in range(0, len(rooms), ROOMS_A_CALL):
-                behind += await self._compare(rooms[start : start + ROOMS_A_CALL])
-            if behind:
-                await asyncio.sleep(ON_ITS_WAY_S)
-            for room, seq in behind:
-                room.expect(seq)
+        """Compare rooms with Valkey where no message tells their position: a lost last one leaves no gap to be seen."""
+        loop = asyncio.get_running_loop()
+        for number in count():
+            rooms = list(self._hub)
+            for share in shares(rooms, CHECK_EVERY_S):
+                due_at = loop.time() + STEP_S
+                # What a room was told is asked for all the same from time to time: ticks do not tell the epoch.
+                ask_all = number % CONFIRMED_ROUNDS == 0
+                await self._compare([room for room in share if ask_all or not room.is_confirmed])
+                for room in share:
+                    room.is_confirmed = False
+                if await wait(self._check_now, max(0.0, due_at - loop.time())):
+                    await self._compare(rooms)
 
-    async def _compare(self, rooms: list[tuple[Room, Position]]) -> list[tuple[Room, RoomSeq]]:
-        """Repair the rooms that Valkey has lost or that are older there; return those that have come further."""
-        found = await self._reader.positions([room.session_id for room, _ in rooms])
-        behind = []
-        for (room, position), there in zip(rooms, found, strict=True):
-            if there is None or there.epoch != position.epoch or there.seq < position.seq:
-                self._repairs.start(room)
-            elif there.seq > position.seq:
-                behind.append((room, there.seq))
-        return behind
+    async def _compare(self, rooms: Sequence[Room]) -> None:
+        """Repair the rooms that Valkey has lost, that are older there, or that have come further."""
+        behind: list[tuple[Room, RoomSeq]] = []
+        for start in range(0, len(rooms), ROOMS_A_CALL):
+            asked = {
+                room.session_id: (room, room.position)
+                for room in rooms[start : start + ROOMS_A_CALL]
+                if room.position is not None
+            }
+            positions = [(session_id, position) for session_id, (_, position) in asked.items()]
+            for session_id, there in (await self._reader.differing(positions)).items():
+                room, position = asked[session_id]
+                if there is None or there.epoch != position.epoch or there.seq < position.seq:
+                    self._repairs.start(room)
+                else:
+                    behind.append((room, there.seq))
+        if behind:
+            await asyncio.sleep(ON_ITS_WAY_S)
+        for room, seq in behind:
+            room.expect(seq)
 
     async def keep_watched(self) -> None:
         """Say which rooms somebody is in, so that they, and no others, are sent ticks."""
         loop = asyncio.get_running_loop()
-        next_round = loop.time()
+        due_at = loop.time()
+        rest: list[Sequence[Room]] = []
         while True:
-            await wait(self._watch_now, max(0.0, next_round - loop.time()))
+            await wait(self._watch_now, max(0.0, due_at - loop.time()))
             now = local_ms()
             pipeline = self._redis.pipeline(transaction=False)
             rooms, self._opened = self._opened, []
-            if loop.time() >= next_round:
-                next_round = loop.time() + WATCH_EVERY_S
-                rooms = [room for room in self._hub if room.members]
-                for shard in range(WATCHED_SHARDS):
-                    pipeline.zremrangebyscore(watched_rooms(shard), "-inf", now - FORGOTTEN_AFTER_MS)
+            if loop.time() >= due_at:
+                due_at = loop.time() + STEP_S
+                if not rest:
+                    rest = shares([room for room in self._hub if room.members], WATCH_EVERY_S)
+                    for shard in range(WATCHED_SHARDS):
+                        pipeline.zremrangebyscore(watched_rooms(shard), "-inf", now - FORGOTTEN_AFTER_MS)
+                rooms += rest.pop()
             shards: dict[int, dict[str, float]] = {}
             for room in rooms:
                 shards.setdefault(shard_of(room.session_id), {})[str(room.session_id)] = now + WATCHED_FOR_MS

@@ -21,7 +21,7 @@ from services.realtime.limits import Limits
 from services.realtime.presence import Presence
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
-from services.realtime.socket_protocol import Visitor
+from services.realtime.visitor import Visitor
 
 log = structlog.get_logger()
 

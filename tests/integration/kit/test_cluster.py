@@ -33,6 +33,7 @@ from services.points.settings import PointsSettings
 from services.puzzle.main import create_app as puzzle_application
 from services.puzzle.service import upkeep as puzzle_upkeep
 from services.puzzle.settings import PuzzleSettings
+from services.realtime.reading import Position
 from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
 from services.realtime.register import Person, Register, Report
 from tests import points_game, puzzle_game
@@ -82,8 +83,13 @@ async def test_rooms_on_all_servers_are_told_and_read_in_one_call(cluster: Valke
     cluster.master_of(room_key(sessions[0])).ask("SCRIPT FLUSH")  # one of the servers knows the script no more
     behind = await rooms.tell([span(session_id, 3 + number % 2, 4) for number, session_id in enumerate(sessions)])
     assert [(room.session_id, room.known) for room in behind] == [(session_id, 2) for session_id in sessions[1::2]]
-    assert [found and found.seq for found in await reader.positions(sessions)] == [4, 2] * (MANY // 2)
-    assert await reader.positions([SessionId(uuid4())]) == [None]
+    gone = SessionId(uuid4())
+    fours = [(session_id, Position("epoch", RoomSeq(4))) for session_id in [*sessions, gone]]
+    twos = dict.fromkeys(sessions[1::2], Position("epoch", RoomSeq(2)))
+    assert await reader.differing(fours) == {**twos, gone: None}
+    assert await reader.differing([(sessions[0], Position("another", RoomSeq(4)))]) == {
+        sessions[0]: Position("epoch", RoomSeq(4))
+    }
     readings = await asyncio.gather(*(reader.read(session_id, after=RoomSeq(1)) for session_id in sessions[::2]))
     for session_id, reading in zip(sessions[::2], readings, strict=True):
         assert reading.state == b"state 4"

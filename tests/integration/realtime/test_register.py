@@ -260,6 +260,48 @@ async def test_a_lost_register_is_made_anew_by_the_next_reports(room: Room, redi
     assert told[-1] == {ada.subject: 1, ben.subject: 1}
 
 
+async def test_what_has_not_changed_is_renewed_without_a_word_and_lives_on(room: Room) -> None:
+    ada, ben = person(), person()
+    one, other = room.gateway("a", ttl_s=TTL_S), room.gateway("b", ttl_s=60.0)
+    await one.report(ada)
+    await other.report(ben)
+    await room.told()
+    await room.told()
+    for _ in range(4):
+        await asyncio.sleep(TTL_S / 3)
+        ends_in_s = (await one._register.renew([room.session_id]))[room.session_id]
+        assert ends_in_s is not None
+        assert 55 < ends_in_s < 60
+    assert await room.is_quiet()
+    assert (await other._register.renew([room.session_id]))[room.session_id] == pytest.approx(TTL_S, abs=TTL_S / 3)
+
+
+async def test_what_is_not_as_it_was_cannot_be_renewed(room: Room, redis: Redis) -> None:
+    ada, ben = person(), person()
+    one, other = room.gateway("a", grace_s=0.05), room.gateway("b", ttl_s=0.05)
+
+    async def renewed() -> dict[SessionId, float | None]:
+        return await one._register.renew([room.session_id])
+
+    async def refused() -> bool:
+        return await renewed() == {}
+
+    assert await refused()
+    await one.report(ada, ben)
+    assert await renewed() == {room.session_id: None}
+    await one.report(ada)
+    await until(refused)  # Ben's grace is over, which somebody has to tell
+    await one.report(ada)
+    await other.report(ben)
+    await until(refused)  # the other gateway's time is up
+    await one.report(ada)
+    assert await renewed() == {room.session_id: None}
+    assert await room.gateway("c")._register.renew([room.session_id]) == {}
+    await redis.flushall()
+    await redis.script_flush()
+    assert await refused()
+
+
 PEOPLE = [person() for _ in range(3)]
 SAID = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from(PEOPLE), max_size=4)), max_size=12)
 

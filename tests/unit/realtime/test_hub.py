@@ -61,6 +61,19 @@ def test_what_is_heard_in_one_turn_is_written_at_once_room_by_room(hub: Hub, soo
     assert (here.texts, there.texts) == (["1", "2", "3"], ["1", "2"])
 
 
+def test_what_is_heard_while_it_holds_is_written_by_the_flush(hub: Hub, soon: list[Callable[[], None]]) -> None:
+    room = hub.room(SessionId(uuid4()))
+    client = _client(room)
+    hub.hold()
+    for seq in (1, 2):
+        room.receive(b"%d %d" % (seq, seq))
+    assert (client.writes, soon) == ([], [])
+    hub.flush()
+    assert client.writes == [b"\x81\x011\x81\x012"]
+    room.receive(b"3 3")
+    assert len(soon) == 1
+
+
 def test_a_room_that_fails_makes_no_other_wait(
     hub: Hub, soon: list[Callable[[], None]], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,8 @@ class FakeRegister:
 
     def __init__(self) -> None:
         self.calls: list[Sequence[Report]] = []
+        self.renewed: list[Sequence[SessionId]] = []
+        self.forgets = False
         self.called = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
@@ -39,6 +41,13 @@ class FakeRegister:
         if self.error is not None:
             raise self.error
         return [self.broken.get(report.session_id, self.ends_in_s) for report in reports]
+
+    async def renew(self, session_ids: Sequence[SessionId]) -> dict[SessionId, float | None]:
+        self.renewed.append(session_ids)
+        self.called.set()
+        if self.error is not None:
+            raise self.error
+        return {} if self.forgets else dict.fromkeys(session_ids, self.ends_in_s)
 
     async def next(self) -> Sequence[Report]:
         """What is reported next."""
@@ -136,13 +145,55 @@ async def test_who_closes_one_of_two_connections_is_still_there() -> None:
         assert await running.register.next() == [Report(running.room, [(person_of(who), 1)])]
 
 
-async def test_what_is_here_is_reported_again_and_again() -> None:
+async def test_what_is_here_and_has_not_changed_is_renewed_again_and_again() -> None:
+    async with Running(ttl_s=0.06) as running:
+        running.presence.join(running.room, identity())
+        assert (await running.register.next())[0].tell
+        for number in range(3):
+            await running.register.next()
+            assert running.register.renewed == [[running.room]] * (number + 1)
+        assert len(running.register.calls) == 1
+
+
+async def test_what_valkey_has_forgotten_is_reported_instead_of_renewed() -> None:
     async with Running(ttl_s=0.06) as running:
         who = identity()
         running.presence.join(running.room, who)
-        assert (await running.register.next())[0].tell
-        for _ in range(3):
-            assert await running.register.next() == [Report(running.room, [(person_of(who), 1)])]
+        await running.register.next()
+        running.register.forgets = True
+        async with asyncio.timeout(PATIENCE_S):
+            while len(running.register.calls) < 3:
+                await running.register.next()
+        assert running.register.calls[1:3] == [[Report(running.room, [(person_of(who), 1)])]] * 2
+
+
+async def test_who_comes_between_two_renewals_is_reported() -> None:
+    async with Running(ttl_s=0.06) as running:
+        running.presence.join(running.room, identity())
+        await running.register.next()
+        await running.register.next()
+        running.presence.join(running.room, identity())
+        async with asyncio.timeout(PATIENCE_S):
+            while len(running.register.calls) < 2:
+                await running.register.next()
+        assert len(running.register.calls[1][0].people) == 2
+
+
+async def test_a_renewal_that_valkey_did_not_take_is_made_when_it_is_back() -> None:
+    running = Running(ttl_s=0.06)
+    running.presence.join(running.room, identity())
+    async with running:
+        await running.register.next()
+        running.register.error = RedisConnectionError("away")
+        assert running.task is not None
+        with pytest.raises(RedisConnectionError):
+            await running.task
+        running.register.error = None
+        running.register.called.clear()
+        before = len(running.register.renewed)
+        running.start()
+        await running.register.next()
+        assert len(running.register.renewed) > before
 
 
 async def test_somebodys_end_is_noticed_when_it_comes() -> None:
@@ -151,8 +202,11 @@ async def test_somebodys_end_is_noticed_when_it_comes() -> None:
         running.presence.join(running.room, identity())
         await running.register.next()
         running.register.ends_in_s = None
-        await running.register.next()
-        assert len(running.register.calls) == 2
+        running.register.forgets = True  # as the script says when there is somebody's end to be told
+        async with asyncio.timeout(PATIENCE_S):
+            while len(running.register.calls) < 2:
+                await running.register.next()
+        assert running.register.renewed == [[running.room]]
 
 
 async def test_a_room_is_reported_until_the_grace_of_the_last_is_over_and_then_forgotten() -> None:

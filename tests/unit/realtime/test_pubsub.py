@@ -21,6 +21,7 @@ class Ear:
         self.heard: list[bytes] = []
         self.probes = 0
         self.taken_away = 0
+        self.readings: list[str] = []
         self.told = asyncio.Event()
         self.pubsub = PubSub(
             server.new_connection,
@@ -29,6 +30,8 @@ class Ear:
             on_heard=self._tell(self.heard.append),
             on_probe=self._tell(self._count_probe),
             on_taken_away=self._tell(self._count_taken_away),
+            before_reading=lambda: self.readings.append("began"),
+            after_reading=lambda: self.readings.append("ended"),
             deaf_after_s=deaf_after_s,
             sharded=sharded,
         )
@@ -118,6 +121,17 @@ async def test_one_handler_that_fails_makes_nobody_deaf(server: FakeValkey, caps
         server.publish(b"good", b"2")
         await ear.until(lambda: good)
     assert "message_not_handled" in capsys.readouterr().out
+
+
+async def test_what_has_arrived_together_is_handled_in_one_reading(server: FakeValkey) -> None:
+    ear = Ear(server)
+    ear.handlers[b"a"] = ear._tell(lambda _: ear.readings.append("a"))
+    ear.pubsub.subscribe([b"a"])
+    async with ear.listening():
+        ear.readings.clear()
+        server.peers[-1].write(bulk(b"message", b"a", b"1") + bulk(b"message", b"a", b"2"))
+        await ear.until(lambda: "ended" in ear.readings)
+    assert ear.readings == ["began", "a", "a", "ended"]
 
 
 async def test_what_is_not_wanted_any_more_is_not_handled(server: FakeValkey) -> None:

@@ -18,8 +18,8 @@ from services.realtime.presence import Presence
 from services.realtime.reading import Position
 from services.realtime.room import Room
 from services.realtime.settings import RealtimeSettings
-from services.realtime.socket_protocol import Visitor
 from services.realtime.visit import EARLY_FRAMES, Visit, Visits
+from services.realtime.visitor import Visitor
 from tests.unit.realtime.fakes import FakeWire, counted, event
 
 PING = b'{"type": "ping", "id": %d}'
