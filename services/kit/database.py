@@ -4,13 +4,14 @@ What has to leave the process because of a transaction (events, room messages) i
 the commit, never before and never when it was rolled back.
 """
 
+import select
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import BigInteger, literal_column, text
+from sqlalchemy import BigInteger, event, literal_column, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -31,6 +32,17 @@ class Transaction:
     def post(self, message: Any) -> None:
         """Hand `message` to the database's `deliver` after the commit."""
         self.posted.append(message)
+
+
+def _check(connection: Any, *_: object) -> None:
+    """Refuse to use a connection that the server has closed; the pool then makes a new one.
+
+    The server says nothing to an idle client but that it goes: so a look at the socket does instead of a round trip.
+    """
+    socket = select.poll()
+    socket.register(connection.driver_connection.fileno(), select.POLLIN)
+    if socket.poll(0):
+        raise InvalidatePoolError
 
 
 class Database:
@@ -56,12 +68,13 @@ class Database:
             # Connections beyond the pool would be made and closed again at every peak: more work than a query.
             max_overflow=0,
             pool_timeout=5,
-            pool_pre_ping=True,
             connect_args={
                 "connect_timeout": 5,
                 "options": f"-c role={role} -c lock_timeout={lock_timeout_ms} -c timezone=UTC",
             },
         )
+
+        event.listen(self.engine.sync_engine, "checkout", _check)
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:

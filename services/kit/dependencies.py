@@ -40,7 +40,7 @@ async def _snapshot(request: Request) -> AsyncIterator[Transaction]:
         yield transaction
 
 
-def _identity(
+async def _identity(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Identity:
     if credentials is None:

@@ -16,7 +16,7 @@ from services.kit.redis_client import connect
 from services.kit.rooms import Publication, Rooms
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
-from services.kit.tokens import Signer, Verifier
+from services.kit.tokens import TOKENS_REMEMBERED, Signer, Verifier
 from services.kit.web import create_app, serve
 from services.points.consumer import Consumers
 from services.points.models import SCHEMA, Idempotency
@@ -53,7 +53,7 @@ def application(settings: PointsSettings) -> FastAPI:
             app.state.database = database
             app.state.idempotency = Idempotency
             app.state.signer = Signer(settings.private_key, settings.token_lifetime_s)
-            app.state.verifier = Verifier(split(settings.public_keys))
+            app.state.verifier = Verifier(split(settings.public_keys), remembered=TOKENS_REMEMBERED)
             app.state.health = Health(supervisor, required={"database": database.ping}, helpful={"valkey": redis.ping})
             supervisor.start("relay", relay.run)
             supervisor.start("announcer", announcer.run)

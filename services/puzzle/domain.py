@@ -85,6 +85,14 @@ class Closing(Struct, frozen=True, kw_only=True):
     answer: dict[str, Any] | None = None
 
 
+class Turn(Struct, frozen=True, kw_only=True):
+    """What a turn left: the session as it is now, the puzzle that was dealt, and what was closed, if anything was."""
+
+    session: Session
+    dealt: Puzzle
+    closing: Closing | None
+
+
 class Refusal(StrEnum):
     """Why something is not allowed now. The values are the problem codes that clients see."""
 

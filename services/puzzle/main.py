@@ -15,10 +15,11 @@ from services.kit.outbox import Relay
 from services.kit.redis_client import connect
 from services.kit.settings import load, split
 from services.kit.supervise import Supervisor
-from services.kit.tokens import Verifier
+from services.kit.tokens import TOKENS_REMEMBERED, Verifier
 from services.puzzle import models
 from services.puzzle.consumer import confirmations, consumer_name, events_consumer
 from services.puzzle.routers import puzzle
+from services.puzzle.service.answering import Answers
 from services.puzzle.settings import PuzzleSettings
 from services.puzzle.types.registry import installed
 
@@ -38,6 +39,7 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
         database = Database(settings.database_url, "baton_puzzle", deliver=relay.send, pool_size=settings.pool_size)
         name = consumer_name(settings.port)
         app.state.database = database
+        app.state.answers = Answers(database, types)
         try:
             async with Supervisor() as supervisor:
                 app.state.health = Health(
@@ -58,7 +60,7 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
     app = web.create_app("puzzle", DESCRIPTION, settings, lifespan, [puzzle.router], exception_handlers=DATABASE_ERRORS)
     app.state.types = types
     app.state.idempotency = models.Idempotency
-    app.state.verifier = Verifier(split(settings.public_keys))
+    app.state.verifier = Verifier(split(settings.public_keys), remembered=TOKENS_REMEMBERED)
     return app
 
 

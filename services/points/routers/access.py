@@ -41,7 +41,8 @@ async def as_player(transaction: Transaction, caller: Identity, team_id: TeamId)
     return caller.subject
 
 
-def _signer(request: Request) -> Signer:
+# Asynchronous, since FastAPI runs others in threads.
+async def _signer(request: Request) -> Signer:
     signer: Signer = request.app.state.signer
     return signer
 
@@ -49,7 +50,7 @@ def _signer(request: Request) -> Signer:
 TokenSigner = Annotated[Signer, Depends(_signer)]
 
 
-def _as_operator(
+async def _as_operator(
     request: Request, key: Annotated[str | None, Header(alias="X-Operator-Key", max_length=200)] = None
 ) -> None:
     settings: PointsSettings = request.app.state.settings

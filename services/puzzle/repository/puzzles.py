@@ -1,13 +1,14 @@
 """SQL on puzzles."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, func, select, update
 
 from contracts.ids import PlayerId, PuzzleId, SessionId
 from services.kit.database import NOW_MS, Transaction
-from services.puzzle.domain import Closing, Puzzle, PuzzleStatus, Session
-from services.puzzle.repository.sessions import players, puzzles, sessions
+from services.puzzle.domain import Puzzle, PuzzleStatus
+from services.puzzle.repository.sessions import players, puzzles
 
 _COLUMNS = [puzzles.c[name] for name in Puzzle.__struct_fields__]
 _IS_OPEN = puzzles.c.status == PuzzleStatus.OPEN
@@ -21,16 +22,27 @@ def _puzzle(row: Row[Any]) -> Puzzle:
 _LOOK = (
     select(*_COLUMNS, players.c.eliminated_at, NOW_MS.label("now"))
     .join(players, (players.c.session_id == puzzles.c.session_id) & (players.c.player_id == puzzles.c.player_id))
-    .where(puzzles.c.puzzle_id == bindparam("puzzle_id"))
+    .where(puzzles.c.puzzle_id == any_(bindparam("puzzle_ids", type_=ARRAY(Uuid))))
 )
 
 
-async def look(transaction: Transaction, puzzle_id: PuzzleId) -> tuple[Puzzle, int | None, int]:
-    """A puzzle, when its player was put out, and the time. Only after its session was locked."""
-    row = (await transaction.connection.execute(_LOOK, {"puzzle_id": puzzle_id})).one()
-    fields = row._asdict()
-    out_at, now = fields.pop("eliminated_at"), fields.pop("now")
-    return Puzzle(**{**fields, "status": PuzzleStatus(fields["status"])}), out_at, now
+class Look(NamedTuple):
+    """A puzzle, when its player was put out, and the time."""
+
+    puzzle: Puzzle
+    eliminated_at: int | None
+    now: int
+
+
+async def look(transaction: Transaction, puzzle_ids: Collection[PuzzleId]) -> dict[PuzzleId, Look]:
+    """The puzzles. Only after their sessions were locked."""
+    rows = await transaction.connection.execute(_LOOK, {"puzzle_ids": list(puzzle_ids)})
+    found = {}
+    for *values, eliminated_at, now in rows:
+        puzzle = dict(zip(Puzzle.__struct_fields__, values, strict=True))
+        puzzle["status"] = PuzzleStatus(puzzle["status"])
+        found[puzzle["puzzle_id"]] = Look(Puzzle(**puzzle), eliminated_at, now)
+    return found
 
 
 async def open_puzzle(transaction: Transaction, session_id: SessionId, player_id: PlayerId) -> Puzzle | None:
@@ -66,35 +78,3 @@ async def withdraw(transaction: Transaction, session_id: SessionId, player_id: P
         these &= puzzles.c.player_id == player_id
     withdrawn = {"status": PuzzleStatus.WITHDRAWN, "closed_at": NOW_MS}
     await transaction.connection.execute(update(puzzles).where(these).values(withdrawn))
-
-
-_counted = (
-    update(sessions)
-    .where(sessions.c.session_id == bindparam("p_session_id"))
-    .values(version=bindparam("s_version"), last_at=bindparam("s_last_at"), dealt=bindparam("s_dealt"))
-)
-_closing = (
-    update(puzzles)
-    .where(puzzles.c.puzzle_id == bindparam("c_puzzle_id"))
-    .values(status=bindparam("c_status"), closed_at=bindparam("c_closed_at"), answer=bindparam("c_answer"))
-    .returning(puzzles.c.puzzle_id)
-    .cte("closing")
-)
-_dealt = [bindparam(f"p_{column.name}", type_=column.type) for column in _COLUMNS]
-_dealing = insert(puzzles).from_select(_COLUMNS, select(*_dealt)).cte("dealing")
-# It reads what `closing` returns, so it comes after it, and the index of open puzzles never sees two.
-_dealing_after = insert(puzzles).from_select(_COLUMNS, select(*_dealt).select_from(_closing)).cte("dealing")
-_DEAL = _counted.add_cte(_dealing)
-_CLOSE_AND_DEAL = _counted.add_cte(_closing, _dealing_after)
-
-
-async def take_turn(transaction: Transaction, session: Session, closing: Closing | None, dealt: Puzzle) -> None:
-    """Close one puzzle, or none, open another, and store the session's counters, all in one statement."""
-    values = {f"p_{name}": getattr(dealt, name) for name in Puzzle.__struct_fields__}
-    values |= {"s_version": session.version, "s_last_at": session.last_at, "s_dealt": session.dealt}
-    if closing is None:
-        await transaction.connection.execute(_DEAL, values)
-        return
-    closed = closing.closed
-    values |= {"c_puzzle_id": closed.puzzle_id, "c_status": closed.verdict, "c_closed_at": closed.closed_at}
-    await transaction.connection.execute(_CLOSE_AND_DEAL, values | {"c_answer": closing.answer})

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import ARRAY, Row, Select, Uuid, any_, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.events import SessionCountdown
@@ -33,12 +33,17 @@ _newest = (
     .limit(1)
 )
 _of_player = _newest.with_only_columns(sessions.c.session_id).scalar_subquery()
-_of_puzzle = select(puzzles.c.session_id).where(puzzles.c.puzzle_id == bindparam("puzzle_id")).scalar_subquery()
+_of_puzzles = select(puzzles.c.session_id).where(
+    puzzles.c.puzzle_id == any_(bindparam("puzzle_ids", type_=ARRAY(Uuid)))
+)
 
 _find = select(*_COLUMNS).where(sessions.c.session_id == bindparam("session_id"))
 _LOCK = _find.with_for_update()
 _LOCK_UNLESS_HELD = _find.with_for_update(skip_locked=True)
-_LOCK_BY_PUZZLE = select(*_COLUMNS).where(sessions.c.session_id == _of_puzzle).with_for_update()
+# In one order, so that two who lock several never wait for each other.
+_find_by_puzzles = select(*_COLUMNS).where(sessions.c.session_id.in_(_of_puzzles)).order_by(sessions.c.session_id)
+_LOCK_BY_PUZZLES = _find_by_puzzles.with_for_update()
+_LOCK_BY_PUZZLES_UNLESS_HELD = _find_by_puzzles.with_for_update(skip_locked=True)
 _LOCK_BY_PLAYER = select(*_COLUMNS).where(sessions.c.session_id == _of_player).with_for_update()
 
 
@@ -57,9 +62,13 @@ async def lock_unless_held(transaction: Transaction, session_id: SessionId) -> S
     return await _first(transaction, _LOCK_UNLESS_HELD, session_id=session_id)
 
 
-async def lock_by_puzzle(transaction: Transaction, puzzle_id: PuzzleId) -> Session | None:
-    """The session that the puzzle belongs to, locked."""
-    return await _first(transaction, _LOCK_BY_PUZZLE, puzzle_id=puzzle_id)
+async def lock_by_puzzles(
+    transaction: Transaction, puzzle_ids: Collection[PuzzleId], *, skip_held: bool = False
+) -> dict[SessionId, Session]:
+    """The sessions that the puzzles belong to, locked. With `skip_held`, without those that somebody else holds now."""
+    statement = _LOCK_BY_PUZZLES_UNLESS_HELD if skip_held else _LOCK_BY_PUZZLES
+    rows = await transaction.connection.execute(statement, {"puzzle_ids": list(puzzle_ids)})
+    return {row.session_id: _session(row) for row in rows}
 
 
 async def lock_by_player(transaction: Transaction, player_id: PlayerId) -> Session | None:

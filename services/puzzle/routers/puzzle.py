@@ -2,24 +2,33 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.ids import PlayerId, PuzzleId
 from services.kit.dependencies import Caller, Once, RequestTransaction
+from services.kit.idempotency import Key
 from services.kit.tokens import Role
 from services.puzzle import errors, schemas
 from services.puzzle.service import puzzles
+from services.puzzle.service.answering import Answers, Given
 from services.puzzle.types.registry import Registry
 
 router = APIRouter(tags=["puzzles"])
 
 
-def _types(request: Request) -> Registry:
+# Asynchronous, since FastAPI runs others in threads.
+async def _types(request: Request) -> Registry:
     types: Registry = request.app.state.types
     return types
 
 
+async def _answers(request: Request) -> Answers:
+    answers: Answers = request.app.state.answers
+    return answers
+
+
 InstalledTypes = Annotated[Registry, Depends(_types)]
+TakenAnswers = Annotated[Answers, Depends(_answers)]
 
 
 @router.post("/puzzles", status_code=201)
@@ -53,32 +62,21 @@ async def get_current_puzzle(
     return schemas.CurrentPuzzle.model_validate(await puzzles.current(transaction, player_id, caller.team_id, asking))
 
 
-@router.post("/puzzles/{puzzle_id}/answer")
+@router.post("/puzzles/{puzzle_id}/answer", response_model=schemas.AnswerResult)
 async def answer_puzzle(
-    puzzle_id: PuzzleId,
-    body: schemas.Answer,
-    caller: Caller,
-    transaction: RequestTransaction,
-    once: Once,
-    types: InstalledTypes,
-) -> schemas.AnswerResult:
+    puzzle_id: PuzzleId, body: schemas.Answer, caller: Caller, once: Once, answers: TakenAnswers
+) -> Response:
     """Answer a puzzle: it is closed as solved or failed, and the next one is dealt.
 
     An answer of the wrong shape (422 `invalid_answer`) is no try.
     """
     if caller.role is not Role.PLAYER:
         raise errors.not_your_puzzle()
-
-    async def answer() -> schemas.AnswerResult:
-        answered = await puzzles.answer(transaction, types, puzzle_id, caller.subject, body.answer)
-        return schemas.AnswerResult(
-            puzzle_id=puzzle_id,
-            verdict=answered.closed.verdict,
-            closed=schemas.ClosedPuzzle.model_validate(answered.closed),
-            next=schemas.PuzzleView.model_validate(answered.next),
-        )
-
-    return await once.run(transaction, str(caller.subject), schemas.AnswerResult, answer)
+    key = None if once.key is None else Key(str(caller.subject), once.key)
+    given = Given(
+        puzzle_id=puzzle_id, player_id=caller.subject, answer=body.answer, key=key, request_hash=once.request_hash
+    )
+    return Response(await answers.submit(given), media_type="application/json")
 
 
 @router.get("/puzzle-types")

@@ -1,8 +1,8 @@
 """Dealing: whatever closes a puzzle deals the next one, and tells of both in one event."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.channels import PUZZLE_EVENTS
@@ -12,22 +12,14 @@ from contracts.puzzles import Verdict
 from services.kit.database import Transaction
 from services.kit.outbox import Outbox
 from services.puzzle import domain, models
-from services.puzzle.domain import Closing, Puzzle, PuzzleStatus, Session
-from services.puzzle.repository.puzzles import take_turn
+from services.puzzle.domain import Closing, Puzzle, PuzzleStatus, Session, Turn
+from services.puzzle.repository.turns import keep_turns
 from services.puzzle.types.registry import Registry
 
 outbox = Outbox(models.Outbox, PUZZLE_EVENTS)
 
 
-class Turn(Struct, frozen=True):
-    """What a turn left: the session as it is now, and the puzzle that was dealt."""
-
-    session: Session
-    dealt: Puzzle
-
-
-async def turn(
-    transaction: Transaction,
+def next_turn(
     types: Registry,
     session: Session,
     player_id: PlayerId,
@@ -36,10 +28,10 @@ async def turn(
     closing: Closing | None = None,
     type_name: str | None = None,
 ) -> Turn:
-    """Close a player's puzzle, if there is one to close, and deal the next at `at`.
+    """Close a player's puzzle, if there is one to close, and deal the next at `at`. `keep` is still to store it.
 
-    The session is locked and `at` is not before its last instant. Without `type_name`, one of the session's types is
-    chosen. Raises UnknownPuzzleTypeError where a type is not installed.
+    `at` is not before the session's last instant. Without `type_name`, one of the session's types is chosen. Raises
+    UnknownPuzzleTypeError where a type is not installed.
     """
     seed = domain.next_seed(session)
     kind = types.choose(session.puzzle_types, seed) if type_name is None else types.get(type_name)
@@ -59,12 +51,18 @@ async def turn(
         deadline=at + kind.time_limit_ms(session.difficulty),
     )
     after = replace(session, version=session.version + 1, dealt=session.dealt + 1, last_at=at)
-    await take_turn(transaction, after, closing, dealt)
-    await outbox.add(transaction, _event(after, closing, dealt))
-    return Turn(after, dealt)
+    return Turn(session=after, dealt=dealt, closing=closing)
 
 
-def _event(session: Session, closing: Closing | None, dealt: Puzzle) -> PuzzleEvent:
+async def keep(transaction: Transaction, turns: Sequence[Turn]) -> None:
+    """Store turns of locked sessions, those of one session in their order, and tell of each in one event."""
+    if turns:
+        await keep_turns(transaction, turns)
+        await outbox.add(transaction, *map(_event, turns))
+
+
+def _event(turn: Turn) -> PuzzleEvent:
+    session, closing, dealt = turn.session, turn.closing, turn.dealt
     event_id, session_id = EventId(uuid4()), session.session_id
     version, at, player_id = session.version, session.last_at, dealt.player_id
     if closing is None:

@@ -10,7 +10,7 @@ from services.kit.streams import Outcome
 from services.puzzle import domain
 from services.puzzle.domain import Session, Status
 from services.puzzle.repository import puzzles, sessions
-from services.puzzle.service.dealing import turn
+from services.puzzle.service.dealing import keep, next_turn
 from services.puzzle.types.registry import Registry
 
 
@@ -86,5 +86,8 @@ async def _start(transaction: Transaction, types: Registry, session: Session) ->
         return
     await sessions.set_status(transaction, session.session_id, Status.ACTIVE)
     at = domain.instant(session, await now_ms(transaction.connection))
+    turns = []
     for player_id in await sessions.without_puzzle(transaction, session.session_id):
-        session = (await turn(transaction, types, session, player_id, at)).session
+        turns.append(turn := next_turn(types, session, player_id, at))
+        session = turn.session
+    await keep(transaction, turns)

@@ -13,7 +13,7 @@ from services.kit.pruning import in_batches
 from services.puzzle import domain, models
 from services.puzzle.domain import Status
 from services.puzzle.repository import puzzles, sessions
-from services.puzzle.service.dealing import outbox, turn
+from services.puzzle.service.dealing import keep, next_turn, outbox
 from services.puzzle.service.failures import dead_letters
 from services.puzzle.service.puzzles import expiry
 from services.puzzle.types.registry import Registry, installed
@@ -62,9 +62,11 @@ async def _expire_session(transaction: Transaction, types: Registry, session_id:
         return 0
     at = domain.instant(session, await now_ms(transaction.connection))
     due = await puzzles.due_puzzles(transaction, session_id, at)
+    turns = []
     for puzzle in due:
-        closing = expiry(types, puzzle, at)
-        session = (await turn(transaction, types, session, puzzle.player_id, at, closing=closing)).session
+        turns.append(turn := next_turn(types, session, puzzle.player_id, at, closing=expiry(types, puzzle, at)))
+        session = turn.session
+    await keep(transaction, turns)
     return len(due)
 
 

@@ -9,7 +9,8 @@ from services.kit.database import Transaction
 from services.points.domain.rules import KNOWN_PUZZLE_TYPES
 from services.points.repository.outbox import outbox as points_outbox
 from services.points.service import answers, sessions, teams
-from services.puzzle.service import puzzles, roster
+from services.puzzle.service import roster
+from services.puzzle.service.answering import Given, answer_all
 from services.puzzle.service.dealing import outbox as puzzle_outbox
 from tests import direct
 from tests.points_game import Rows
@@ -87,13 +88,13 @@ class Stage:
         return PuzzleId(puzzle["puzzle_id"])
 
     async def _answer(self, transaction: Transaction, held: Resources, puzzle: dict[str, Any]) -> None:
-        await puzzles.answer(
-            transaction,
-            held.types,
-            PuzzleId(puzzle["puzzle_id"]),
-            PlayerId(puzzle["player_id"]),
-            right_answer(puzzle),
+        given = Given(
+            puzzle_id=PuzzleId(puzzle["puzzle_id"]),
+            player_id=PlayerId(puzzle["player_id"]),
+            answer=right_answer(puzzle),
         )
+        [answered] = await answer_all(transaction, held.types, [given])
+        assert isinstance(answered, bytes), answered
 
     def session(self, session_id: SessionId) -> dict[str, Any]:
         return self.rows.one("SELECT * FROM points.sessions WHERE session_id = %s", session_id)

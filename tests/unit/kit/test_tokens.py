@@ -50,6 +50,19 @@ def test_a_token_says_who_it_is_for_and_until_when(role: Role) -> None:
     assert abs(identity.expires_at - time.time() - 60) < 3
 
 
+def test_a_remembered_token_expires_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering = Verifier([public_key_of(DEVELOPMENT_PRIVATE_KEY)], remembered=2)
+    token = signer.sign(PLAYER, TEAM, Role.PLAYER)
+    identity = remembering.verify(token)
+    assert remembering.verify(token) is identity
+
+    monkeypatch.setattr(time, "time", lambda: float(identity.expires_at + LEEWAY_S))
+
+    with pytest.raises(TokenError) as refused:
+        remembering.verify(token)
+    assert refused.value.expired
+
+
 def test_no_two_tokens_are_the_same() -> None:
     assert signer.sign(PLAYER, TEAM, Role.PLAYER) != signer.sign(PLAYER, TEAM, Role.PLAYER)
 
