@@ -17,6 +17,7 @@ PERIODS = {
     tasks.SWEEP: 1.0,
     tasks.FOLD_STANDINGS: 2.0,
     tasks.REPLAY_FINISHED: 5.0,
+    tasks.ARCHIVE_FINISHED: 10.0,
     tasks.CLOSE_ABANDONED: 60.0,
     tasks.FORGET_OLD: 60.0,
 }

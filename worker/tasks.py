@@ -7,7 +7,7 @@ from celery.signals import worker_process_shutdown
 from contracts import tasks
 from contracts.channels import GROUP_OF
 from services.kit import stream_upkeep
-from services.points.service import replaying, sessions, settling, standings, ticking
+from services.points.service import replaying, retention, sessions, settling, standings, ticking
 from services.points.service import upkeep as points
 from services.puzzle.service import failures
 from services.puzzle.service import upkeep as puzzle
@@ -89,6 +89,20 @@ def replay_finished() -> int:
 
     async def use(held: Resources) -> int:
         return await replaying.replay_finished(held.points)
+
+    return runtime.run(use)
+
+
+@app.task(name=tasks.ARCHIVE_FINISHED)
+def archive_finished() -> int:
+    """Archive the games that ended long ago, and forget what is older still."""
+
+    async def use(held: Resources) -> int:
+        after, forget_after = runtime.settings.archive_after_s * 1000, runtime.settings.forget_after_s
+        done = await retention.archive_finished(held.points, after) + await puzzle.forget_finished(held.puzzle, after)
+        if forget_after is not None:
+            done += await retention.forget_archived(held.points, forget_after * 1000)
+        return done
 
     return runtime.run(use)
 

@@ -30,6 +30,9 @@ puzzles_expired = Counter("baton_puzzles_expired", "Puzzles closed at their dead
 
 replays = Counter("baton_replays", "Finished games re-created from their logs, by outcome", ["outcome"])
 replays_differing = Gauge("baton_replays_differing", "Finished games whose replay differs from what is stored")
+archived = Counter("baton_archived", "Finished games moved to the archive")
+archive_lag = Gauge("baton_archive_lag_seconds", "Since when the earliest game should be archived that is not")
+forgotten = Counter("baton_forgotten", "What was kept long enough and deleted", ["what"])
 replay_lag = Gauge("baton_replay_lag_seconds", "Age of the earliest end of a game that was not replayed yet")
 
 connections = Gauge("baton_connections", "Open connections of clients", ["transport"])

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from services.kit.database import Database, Transaction
 
 BATCH = 1_000
-RUN_S = 8.0
+RUN_S = 5.0
 """A worker's task may take 30 s; what is left after so long, the next run does."""
 
 

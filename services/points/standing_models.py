@@ -1,9 +1,9 @@
-"""The tables of schema `points` about finished games: their replays, and how they stand among others."""
+"""The tables of schema `points` about finished games: replays, the archive, and how they stand among others."""
 
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Identity, Index, SmallInteger, text
+from sqlalchemy import JSON, ForeignKey, Identity, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.points.models import Base
@@ -16,12 +16,27 @@ class FinishedGame(Base):
     __table_args__ = (
         Index("finished_games_to_replay", "finished_at", postgresql_where=text("replayed_at IS NULL")),
         Index("finished_games_differing", "replayed_at", postgresql_where=text("differences <> '[]'")),
+        Index("finished_games_agreeing", "finished_at", postgresql_where=text("differences = '[]'")),
     )
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)
     finished_at: Mapped[int]
     replayed_at: Mapped[int | None]
     differences: Mapped[list[Any] | None]
+
+
+class ArchivedSession(Base):
+    """A finished game, its log and its ledger as one document; its rows are in no other table any more."""
+
+    __tablename__ = "archived_sessions"
+    __table_args__ = (Index("archived_sessions_team", "team_id", "created_at"),)
+
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("points.teams.team_id"))
+    created_at: Mapped[int]
+    finished_at: Mapped[int] = mapped_column(index=True)
+    replayed_at: Mapped[int]
+    document: Mapped[Any] = mapped_column(JSON)
 
 
 class RuleSet(Base):

@@ -49,7 +49,10 @@ class Session(Base):
     """The copy of a session that points' events keep, and the row whose lock orders everything in it."""
 
     __tablename__ = "sessions"
-    __table_args__ = (CheckConstraint("status IN ('countdown', 'active', 'finished')", name="status"),)
+    __table_args__ = (
+        CheckConstraint("status IN ('countdown', 'active', 'finished')", name="status"),
+        Index("sessions_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    )
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)
     team_id: Mapped[UUID]
@@ -65,6 +68,8 @@ class Session(Base):
     last_at: Mapped[int]
     """No event of the session will ever have an earlier instant than this."""
     dealt: Mapped[int]
+    finished_at: Mapped[int | None]
+    """When its end was heard of."""
 
 
 class Player(Base):
@@ -91,7 +96,7 @@ class Puzzle(Base):
     )
 
     puzzle_id: Mapped[UUID] = mapped_column(primary_key=True)
-    session_id: Mapped[UUID]
+    session_id: Mapped[UUID] = mapped_column(index=True)
     player_id: Mapped[UUID]
     type: Mapped[str]
     type_version: Mapped[int] = mapped_column(SmallInteger)

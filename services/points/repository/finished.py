@@ -12,6 +12,7 @@ from services.points import standing_models as models
 _finished = table_of(models.FinishedGame)
 _waiting = _finished.c.replayed_at.is_(None)
 _differing = text("differences <> '[]'")
+_agreeing = text("differences = '[]'")
 
 
 async def claim_to_replay(transaction: Transaction, limit: int) -> list[SessionId]:
@@ -37,6 +38,13 @@ async def oldest_to_replay(transaction: Transaction) -> int | None:
     oldest: int | None = (
         await transaction.connection.execute(select(func.min(_finished.c.finished_at)).where(_waiting))
     ).scalar()
+    return oldest
+
+
+async def oldest_to_archive(transaction: Transaction) -> int | None:
+    """When the earliest of the games ended that agreed and are not archived yet."""
+    statement = select(func.min(_finished.c.finished_at)).where(_agreeing)
+    oldest: int | None = (await transaction.connection.execute(statement)).scalar()
     return oldest
 
 

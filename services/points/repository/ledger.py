@@ -1,10 +1,10 @@
 """SQL on the ledger and on operators' ticks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, Uuid, any_, delete, func, insert, literal, select
+from sqlalchemy import ARRAY, ColumnElement, FromClause, Row, Select, Uuid, any_, delete, func, insert, literal, select
 
 from contracts.ids import PlayerId, SessionId
 from contracts.rooms import Status, VoidReason
@@ -12,6 +12,7 @@ from services.kit.database import NOW_MS, Transaction
 from services.kit.models import table_of
 from services.points import models
 from services.points.domain.seats import LedgerEntry
+from services.points.repository.archive import archived_rows
 
 _ledger, _requests, _sessions, _seats = (
     table_of(models.LedgerEntry),
@@ -19,6 +20,7 @@ _ledger, _requests, _sessions, _seats = (
     table_of(models.Session),
     table_of(models.Seat),
 )
+_archived = archived_rows(_ledger), archived_rows(_seats)
 
 
 async def read_entries(
@@ -28,18 +30,25 @@ async def read_entries(
 
     Each comes with `previous_at`, the instant of the entry before it of the same player.
     """
-    page = select(_ledger).where(_ledger.c.session_id == session_id, _ledger.c.entry_id > after)
-    if player_id is not None:
-        page = page.where(_ledger.c.player_id == player_id)
-    entries = page.order_by(_ledger.c.entry_id).limit(limit).subquery()
-    previous = _last_entry(entries.c.session_id, entries.c.player_id).where(_ledger.c.entry_id < entries.c.entry_id)
-    statement = select(entries, previous.scalar_subquery().label("previous_at")).order_by(entries.c.entry_id)
-    return (await transaction.connection.execute(statement)).all()
+
+    def query(ledger: FromClause, _: FromClause) -> Select[Any]:
+        page = select(ledger).where(ledger.c.session_id == session_id, ledger.c.entry_id > after)
+        if player_id is not None:
+            page = page.where(ledger.c.player_id == player_id)
+        entries = page.order_by(ledger.c.entry_id).limit(limit).subquery()
+        last = _last_entry(ledger, entries.c.session_id, entries.c.player_id)
+        previous = last.where(ledger.c.entry_id < entries.c.entry_id).scalar_subquery().label("previous_at")
+        return select(entries, previous).order_by(entries.c.entry_id)
+
+    return await _find(transaction, session_id, query)
 
 
 async def read_all(transaction: Transaction, session_id: SessionId) -> list[LedgerEntry]:
     """All entries of a session, as the rules made them and in that order."""
-    statement = select(_ledger).where(_ledger.c.session_id == session_id).order_by(_ledger.c.entry_id)
+
+    def query(ledger: FromClause, _: FromClause) -> Select[Any]:
+        return select(ledger).where(ledger.c.session_id == session_id).order_by(ledger.c.entry_id)
+
     return [
         LedgerEntry(
             key=row.key,
@@ -52,22 +61,38 @@ async def read_all(transaction: Transaction, session_id: SessionId) -> list[Ledg
             reason=None if row.reason is None else VoidReason(row.reason),
             base=row.base,
         )
-        for row in await transaction.connection.execute(statement)
+        for row in await _find(transaction, session_id, query)
     ]
 
 
 async def last_entries(transaction: Transaction, session_id: SessionId) -> dict[PlayerId, int]:
     """The instants of all players' last entries."""
-    last = _last_entry(_seats.c.session_id, _seats.c.player_id).scalar_subquery().label("at")
-    statement = select(_seats.c.player_id, last).where(_seats.c.session_id == session_id)
-    rows = await transaction.connection.execute(statement)
+
+    def query(ledger: FromClause, seats: FromClause) -> Select[Any]:
+        last = _last_entry(ledger, seats.c.session_id, seats.c.player_id).scalar_subquery().label("at")
+        return select(seats.c.player_id, last).where(seats.c.session_id == session_id)
+
+    rows = await _find(transaction, session_id, query)
     return {PlayerId(row.player_id): row.at for row in rows if row.at is not None}
 
 
-def _last_entry(session_id: ColumnElement[UUID], player_id: ColumnElement[UUID]) -> Select[tuple[int]]:
+async def _find(
+    transaction: Transaction, session_id: SessionId, query: Callable[[FromClause, FromClause], Select[Any]]
+) -> Sequence[Row[Any]]:
+    """What a query of ledger and seats finds of a session in the tables, or else in the archive."""
+    parameters = {"session_ids": [session_id]}
+    rows: Sequence[Row[Any]] = (await transaction.connection.execute(query(_ledger, _seats), parameters)).all()
+    if not rows:
+        rows = (await transaction.connection.execute(query(*_archived), parameters)).all()
+    return rows
+
+
+def _last_entry(
+    ledger: FromClause, session_id: ColumnElement[UUID], player_id: ColumnElement[UUID]
+) -> Select[tuple[int]]:
     """The instant of a player's last entry: a walk back along the session's entries, up to the first of the player."""
-    same = (_ledger.c.session_id == session_id) & (_ledger.c.player_id == player_id)
-    return select(_ledger.c.at).where(same).order_by(_ledger.c.entry_id.desc()).limit(1)
+    same = (ledger.c.session_id == session_id) & (ledger.c.player_id == player_id)
+    return select(ledger.c.at).where(same).order_by(ledger.c.entry_id.desc()).limit(1)
 
 
 async def request_ticks(transaction: Transaction, run_id: UUID, session_id: SessionId | None, ticks: int) -> int:

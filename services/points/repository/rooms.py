@@ -10,6 +10,7 @@ from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.kit.rooms import EVENTS_KEPT, Publication
 from services.points import models
+from services.points.repository import archive
 from services.points.repository.games import read_game
 from services.points.repository.saving import ROOM_RETRY_MS, publication
 
@@ -19,7 +20,8 @@ _events = table_of(models.SessionEvent)
 async def read_frames(transaction: Transaction, session_id: SessionId, after: int = 0) -> list[bytes]:
     """The frames of the log after `after`, in order."""
     statement = select(_events.c.frame).where(_events.c.session_id == session_id, _events.c.seq > after)
-    return list((await transaction.connection.execute(statement.order_by(_events.c.seq))).scalars())
+    frames = list((await transaction.connection.execute(statement.order_by(_events.c.seq))).scalars())
+    return frames or await archive.read_frames(transaction, session_id, after)
 
 
 async def read_range(transaction: Transaction, session_id: SessionId) -> Publication | None:

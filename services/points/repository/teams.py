@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, select, union_all
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contracts.ids import PlayerId, SessionId, TeamId
 from contracts.rooms import Status
 from services.kit.database import Transaction
 from services.kit.models import table_of
-from services.points import models
+from services.points import models, standing_models
 
 _teams, _players, _sessions = table_of(models.Team), table_of(models.Player), table_of(models.Session)
+_archived = table_of(standing_models.ArchivedSession)
 
 
 async def insert_team(transaction: Transaction, team_id: TeamId, code: str, name: str, at: int) -> bool:
@@ -72,12 +73,13 @@ async def unfinished_session(transaction: Transaction, team_id: TeamId) -> Sessi
 
 
 async def latest_session(transaction: Transaction, team_id: TeamId) -> SessionId | None:
-    """The team's newest session."""
-    statement = (
-        select(_sessions.c.session_id)
-        .where(_sessions.c.team_id == team_id)
-        .order_by(_sessions.c.created_at.desc())
-        .limit(1)
-    )
+    """The team's newest session, archived or not."""
+    both = union_all(
+        *(
+            select(each.c.session_id, each.c.created_at).where(each.c.team_id == team_id)
+            for each in (_sessions, _archived)
+        )
+    ).subquery()
+    statement = select(both.c.session_id).order_by(both.c.created_at.desc()).limit(1)
     found: UUID | None = (await transaction.connection.execute(statement)).scalar()
     return None if found is None else SessionId(found)

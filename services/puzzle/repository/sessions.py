@@ -124,8 +124,9 @@ async def set_points_version(transaction: Transaction, session_id: SessionId, ve
 
 async def set_status(transaction: Transaction, session_id: SessionId, status: Status) -> None:
     """Move a session on."""
+    ended = {"finished_at": NOW_MS} if status is Status.FINISHED else {}
     await transaction.connection.execute(
-        update(sessions).where(sessions.c.session_id == session_id).values(status=status)
+        update(sessions).where(sessions.c.session_id == session_id).values(status=status, **ended)
     )
 
 

@@ -12,13 +12,15 @@ from services.kit.database import Database, Transaction
 from services.kit.pruning import in_batches
 from services.puzzle import domain, models
 from services.puzzle.domain import Status
-from services.puzzle.repository import puzzles, sessions
+from services.puzzle.repository import finished, puzzles, sessions
 from services.puzzle.service.dealing import keep, next_turn, outbox
 from services.puzzle.service.failures import dead_letters
 from services.puzzle.service.puzzles import expiry
 from services.puzzle.types.registry import Registry, installed
 
 log = structlog.get_logger()
+
+SESSIONS_AT_ONCE = 100
 
 
 class Position(NamedTuple):
@@ -85,6 +87,17 @@ async def positions(transaction: Transaction, session_ids: Collection[SessionId]
 async def sweep(database: Database, limit: int = 500) -> int:
     """Send again what points has not confirmed in time. Returns how many events."""
     return await outbox.sweep(database, limit)
+
+
+async def forget_finished(database: Database, older_than_ms: int) -> int:
+    """Delete sessions whose end was heard of so long ago: points has what came of them. Returns how many."""
+
+    async def forget(transaction: Transaction, limit: int) -> int:
+        return await finished.forget_finished(transaction, await now_ms(transaction.connection) - older_than_ms, limit)
+
+    forgotten = await in_batches(database, forget, SESSIONS_AT_ONCE)
+    metrics.forgotten.labels("puzzles").inc(forgotten)
+    return forgotten
 
 
 async def forget_old(database: Database) -> int:

@@ -14,7 +14,7 @@ from services.kit.database import Database
 from services.puzzle.repository import sessions
 from services.puzzle.service import upkeep
 from services.puzzle.service.upkeep import Position, expire_due
-from tests.puzzle_game import TYPES, Game, Rows, answer, apply, begin, right_answer
+from tests.puzzle_game import TYPES, Game, Rows, answer, apply, bearer, begin, problem, right_answer
 
 pytestmark = pytest.mark.anyio
 
@@ -165,3 +165,24 @@ async def test_what_was_remembered_long_enough_is_forgotten(
     assert await upkeep.forget_old(database) == 1
     assert rows.one("SELECT count(*) FROM puzzle.idempotency")["count"] == 2
     assert rows.one("SELECT entry_key FROM puzzle.dead_letters")["entry_key"] == "dead"
+
+
+async def test_a_session_that_ended_long_ago_is_forgotten_once_points_has_confirmed_everything(
+    client: httpx.AsyncClient, database: Database, game: Game, rows: Rows
+) -> None:
+    puzzle = rows.open_puzzle(game.players[0])
+    other = await begin(database, Game(players=2))
+    await apply(database, game.finished())
+    assert await upkeep.forget_finished(database, -60_000) == 0
+    rows.change("DELETE FROM puzzle.outbox")
+    assert await upkeep.forget_finished(database, 60_000) == 0
+    done = await asyncio.gather(*(upkeep.forget_finished(database, -60_000) for _ in range(2)))
+    assert sum(done) == 1
+    for table, count in (("sessions", 1), ("players", 2), ("puzzles", 2)):
+        left = rows.all(f"SELECT session_id FROM puzzle.{table}")  # noqa: S608 (our own names)
+        assert [row["session_id"] for row in left] == [other.session_id] * count
+
+    late = await answer(client, game, game.players[0], puzzle["puzzle_id"], right_answer(puzzle))
+    assert problem(late) == (404, "puzzle_not_found")
+    asked = await client.get(f"/players/{game.players[0]}/puzzle", headers=bearer(game.token(game.players[0])))
+    assert problem(asked) == (404, "no_open_puzzle")

@@ -159,3 +159,14 @@ def test_a_service_with_a_wrong_setting_exits_with_78_and_says_why(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("configuration: BATON_LOG_LEVEL: ")
+
+
+def test_nothing_is_forgotten_before_it_is_archived(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATON_FORGET_AFTER_S", "3600")
+    with pytest.raises(SystemExit):
+        load(WorkerSettings)
+    assert "BATON_FORGET_AFTER_S" in capsys.readouterr().err
+    monkeypatch.setenv("BATON_ARCHIVE_AFTER_S", "3600")
+    assert load(WorkerSettings).forget_after_s == 3600
