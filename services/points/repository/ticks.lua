@@ -1,5 +1,7 @@
 -- Tells rooms everybody's points at one moment, from the schedules that were told with their states: nothing is read
--- elsewhere, and nothing is written. A room that is not here, or in which nobody plays, is passed over.
+-- elsewhere, and nothing is written. A room that is not here, or in which nobody plays, is passed over; so is one whose
+-- game the host has ended: no event tells of that until all answers given before are applied, and points that stand
+-- still would contradict what clients draw from the events they have.
 --
 -- KEYS hashes of rooms {seq, schedule}; a room's channel is named after its hash, so it is in the same slot
 -- ARGV[1] the moment, in ms   ARGV[2] PUBLISH or SPUBLISH
@@ -11,15 +13,13 @@ local told = 0
 for _, key in ipairs(KEYS) do
   local room = redis.call('HMGET', key, 'seq', 'schedule')
   local schedule = room[2] and room[2] ~= '' and cmsgpack.unpack(room[2])
-  if schedule and now >= schedule[1] then
-    local started_at, interval, ending_at = schedule[1], schedule[2], schedule[4]
-    local at = now
-    if ending_at > 0 and ending_at < now then at = ending_at end
-    local lost = schedule[3] * math.floor((at - started_at) / interval)
+  if schedule and now >= schedule[1] and (schedule[4] == 0 or now < schedule[4]) then
+    local started_at, interval = schedule[1], schedule[2]
+    local lost = schedule[3] * math.floor((now - started_at) / interval)
     local points = {}
     for place = 5, #schedule, 3 do
       local left = 0
-      if schedule[place + 2] > at then left = math.max(0, schedule[place + 1] - lost) end
+      if schedule[place + 2] > now then left = math.max(0, schedule[place + 1] - lost) end
       points[#points + 1] = '"' .. schedule[place] .. '":' .. string.format('%.0f', left)
     end
     local next_at = started_at + (math.floor((now - started_at) / interval) + 1) * interval

@@ -90,6 +90,7 @@ def test_a_tick_says_what_the_rules_say(redis_url: str) -> None:
             while (message := pubsub.get_message(timeout=5)) is None or message["type"] != "subscribe":
                 pass
             played = game.status is Status.ACTIVE and at >= (game.started_at or 0)
+            played &= game.ending_at is None or at < game.ending_at
             assert valkey.eval(SCRIPT, 1, key, at, "PUBLISH") == played
             pubsub.unsubscribe()
             heard = []
