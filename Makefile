@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test bench-fanout bench-answers lint types format lock clean
+.PHONY: help setup up demo migrate test chaos bench-fanout bench-answers lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -43,6 +43,10 @@ migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 # Files go to the workers in their own order, in which the longest, those of whole systems, are among the first.
 test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage $(ARGS)
+
+chaos: $(STAMP) ## Play many games while everything breaks, and check all of it  [MINUTES=2] [SEED=…] [TEAMS=50] [KEEP=1]
+	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(TEAMS),--teams $(TEAMS)) $(if $(KEEP),--keep)
 
 bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,floor] [WORKLOADS=crowd,teams] [QUICK=1] [APT=1]
 	@$(BIN)/python -m tests.load $(if $(SUBJECTS),--subjects $(SUBJECTS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \

@@ -37,7 +37,7 @@ class ApiError(Exception):
 
 
 class UnreachableError(Exception):
-    """No usable answer within `TRY_FOR_S`."""
+    """No usable answer within the client's `try_for_s`."""
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -63,14 +63,17 @@ class Tally:
 
 
 class Api:
-    """Reads and writes are repeated on network errors and 503 for `TRY_FOR_S`; a write takes effect once.
+    """Reads and writes are repeated on network errors and 503 for `try_for_s`; a write takes effect once.
 
     Methods raise ApiError where the server refuses, UnreachableError where it does not answer.
     """
 
-    def __init__(self, url: str, tally: Tally, stack: contextlib.AsyncExitStack, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, url: str, tally: Tally, stack: contextlib.AsyncExitStack, tls: ssl.SSLContext, try_for_s: float
+    ) -> None:
         self.url = url.rstrip("/")
         self.tally = tally
+        self._try_for_s = try_for_s
         self._config = Config(protocol="", points_url="", puzzle_url="", socket_path="")
         self._stack = stack
         self._tls = tls
@@ -82,19 +85,19 @@ class Api:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Self]:
+    async def open(cls, url: str, *, try_for_s: float = TRY_FOR_S) -> AsyncIterator[Self]:
         """A client of the Baton whose gateway is at `url`."""
         async with contextlib.AsyncExitStack() as stack:
-            api = cls(url, Tally(), stack, httpx.create_ssl_context())
+            api = cls(url, Tally(), stack, httpx.create_ssl_context(), try_for_s)
             api._config = await api._call(Config, "GET", f"{api.url}/config")
             yield api
 
-    def another(self) -> Self:
-        """A client with connections of its own, closed with the first. It counts where the first one does.
+    def another(self, stack: contextlib.AsyncExitStack | None = None) -> Self:
+        """A client with connections of its own, closed with the first or with `stack`. It counts where the first does.
 
         Each bot has one, as each player has: httpx looks through all connections of a pool at every request.
         """
-        api = type(self)(self.url, self.tally, self._stack, self._tls)
+        api = type(self)(self.url, self.tally, stack or self._stack, self._tls, self._try_for_s)
         api._config = self._config
         return api
 
@@ -165,7 +168,7 @@ class Api:
         raise error
 
     async def _send(self, method: str, url: str, headers: dict[str, str], content: bytes | None) -> httpx.Response:
-        give_up = time.monotonic() + TRY_FOR_S
+        give_up = time.monotonic() + self._try_for_s
         attempt = 0
         while True:
             try:
@@ -177,7 +180,7 @@ class Api:
                 trouble = f"{type(error).__name__}: {error}"
             wait = full_jitter(attempt, self._chance, first=0.1, most=2.0)
             if time.monotonic() + wait > give_up:
-                raise UnreachableError(f"{method} {url}: {trouble}, for {TRY_FOR_S:.0f} s")
+                raise UnreachableError(f"{method} {url}: {trouble}, for {self._try_for_s:.0f} s")
             self.tally.retries += 1
             attempt += 1
             await asyncio.sleep(wait)

@@ -104,13 +104,13 @@ class GameSocket:
             self._listener(message, now)
 
 
-async def fresh_snapshot(url: str, token: str) -> Recording:
+async def fresh_snapshot(url: str, token: str, within_s: float = CONNECT_WITHIN_S) -> Recording:
     """What somebody is told who comes anew: a recording that ends with a snapshot.
 
-    Raises TurnedAwayError or TimeoutError where there is none within 15 s.
+    Raises TurnedAwayError or TimeoutError where there is none within that time.
     """
     recording = Recording()
-    async with asyncio.timeout(CONNECT_WITHIN_S):
+    async with asyncio.timeout(within_s):
         while recording.state is None:
             try:
                 async with open_socket(url) as socket:

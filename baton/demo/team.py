@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import structs
 
@@ -21,8 +21,6 @@ from contracts.ids import SessionId
 from contracts.rooms import Status
 from contracts.rules import Rules
 
-CONNECT_WITHIN_S = 60.0
-END_WITHIN_S = 20.0
 NAMES = (
     "Ada", "Ben", "Cleo", "Dev", "Eva", "Finn", "Gia", "Hugo", "Ida", "Jon", "Kim", "Leo", "Mia", "Noa", "Oto", "Pia",
 )  # fmt: skip
@@ -75,6 +73,9 @@ class Report:
 class Team:
     """Plays one game. `bots` and `report` may be looked at all the while."""
 
+    connect_within_s: ClassVar[float] = 60.0
+    end_within_s: ClassVar[float] = 20.0
+
     def __init__(
         self, api: Api, name: str, rules: dict[str, Any], latencies: Latencies, *, skill: float, speed: float
     ) -> None:
@@ -87,6 +88,7 @@ class Team:
         ]
         self.report = Report(name, count)
         self.phase = "waiting"
+        self.final: Session | None = None
         self._api = api.another()
         self._rules = rules
         self._stopwatch = Stopwatch(count, latencies)
@@ -139,12 +141,14 @@ class Team:
 
     async def _get_ready(self, session_id: SessionId) -> None:
         try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
+            async with asyncio.timeout(self.connect_within_s):
                 everybody = len(self.bots)
                 await asyncio.gather(*(bot.get_ready(session_id, everybody) for bot in self.bots))
         except TimeoutError:
             told = {bot.name: bot.recording.seq for bot in self.bots}
-            raise TimeoutError(f"not ready within {CONNECT_WITHIN_S:.0f} s; sockets were told up to {told}") from None
+            raise TimeoutError(
+                f"not ready within {self.connect_within_s:.0f} s; sockets were told up to {told}"
+            ) from None
 
     async def _play(self, session_id: SessionId, max_seconds: float) -> None:
         self.phase = "playing"
@@ -158,10 +162,12 @@ class Team:
                 # It may have ended by itself a moment ago.
                 with contextlib.suppress(ApiError):
                     await self._api.end(session_id, self._host_token)
-                async with asyncio.timeout(END_WITHIN_S):
+                async with asyncio.timeout(self.end_within_s):
                     await self._all_finished(players)
         except TimeoutError:
-            raise TimeoutError(f"no session.finished within {END_WITHIN_S:.0f} s after the host ended it") from None
+            raise TimeoutError(
+                f"no session.finished within {self.end_within_s:.0f} s after the host ended it"
+            ) from None
         finally:
             for player in players:
                 player.cancel()
@@ -178,12 +184,12 @@ class Team:
     async def _audit(self, session_id: SessionId) -> None:
         self.phase = "checking"
         report = self.report
-        final = await self._api.session(session_id, self._host_token)
+        final = self.final = await self._api.session(session_id, self._host_token)
         try:
-            async with asyncio.timeout(END_WITHIN_S):
+            async with asyncio.timeout(self.end_within_s):
                 await asyncio.gather(*(bot.reached(final.seq) for bot in self.bots))
         except TimeoutError:
-            report.faults.append(f"not every socket was told all {final.seq} events within {END_WITHIN_S:.0f} s")
+            report.faults.append(f"not every socket was told all {final.seq} events within {self.end_within_s:.0f} s")
         for bot in self.bots:
             await self._compare(bot, final)
         report.results = await self._api.results(session_id, self._host_token)
@@ -198,7 +204,8 @@ class Team:
 
     async def _compare(self, bot: Bot, final: Session) -> None:
         """The bot's replay with what HTTP says, and with what a fresh socket is told."""
-        fresh = await fresh_snapshot(self._api.socket_url(final.session_id), bot.seated.token)
+        url = self._api.socket_url(final.session_id)
+        fresh = await fresh_snapshot(url, bot.seated.token, self.connect_within_s)
         differences = [
             f"{bot.name}'s events replayed differ from {source}: {where}"
             for source, seq, state in (

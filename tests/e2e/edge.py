@@ -12,7 +12,8 @@ BLOCK = 65_536
 class Edge:
     """Each connection goes to the next gateway in turn that takes it; when either side ends it, so does the other."""
 
-    def __init__(self, gateways: Sequence[int]) -> None:
+    def __init__(self, gateways: Sequence[int], port: int = 0) -> None:
+        self._port = port
         self._gateways = len(gateways)
         self._turns = cycle(gateways)
         self._server: asyncio.Server | None = None
@@ -59,7 +60,7 @@ class Edge:
             gateway[1].close()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -62,7 +62,10 @@ class Records:
         """From when on the player's answers count no more. The game is finished."""
         [seat] = [seat for seat in self.seats if seat["player_id"] == player_id]
         ends = [seat["eliminated_at"], self.session["finished_at"]]
-        return int(min(end for end in ends if end is not None))
+        end = int(min(end for end in ends if end is not None))
+        # At one instant answers come before an operator's tick.
+        ticks = [entry for entry in self.ledger if entry["kind"] == "tick" and entry["player_id"] == player_id]
+        return end + any(entry["at"] == seat["eliminated_at"] == end for entry in ticks)
 
 
 def lost_or_doubled(records: Records, accepted: Iterable[Accepted]) -> Iterator[str]:
@@ -135,6 +138,8 @@ class Books:
             return None
         place = self._in_order.index(giver)
         others = self._in_order[place + 1 :] + self._in_order[:place]
+        if self._rules["award_target"] == "next_seat":
+            others = others[:1]
         return next((other for other in others if self.players[other].zero_at > at), None)
 
     def _change(self, player: Player, entry: DictRow) -> Iterator[str]:
@@ -181,15 +186,18 @@ def log_and_recordings(records: Records, final: State, recordings: Sequence[Reco
             yield f"client {number} received other than the log from {first} to {len(frames)}: {seqs}"
 
 
-def agreement(system: System, records: Records) -> Iterator[str]:
-    """Both services have heard all of each other, and the room in Valkey stands where the log does."""
+def agreement(system: System, records: Records, *, room_may_be_lost: bool = False) -> Iterator[str]:
+    """Both services have heard all of each other, and the room in Valkey, if it is there, stands where the log does."""
     session, copy = records.session, records.copy
+    room_seq = system.room_seq(session["session_id"])
+    if room_seq is None and room_may_be_lost:
+        room_seq = session["seq"]
     heard = {
         "points' last event": (copy["points_version"], session["sent_version"]),
         "puzzle's last event": (session["puzzle_version"], copy["version"]),
         "status": (copy["status"], session["status"]),
         "open puzzles": (sum(row["status"] == "open" for row in records.puzzles.values()), 0),
-        "the room's seq": (system.room_seq(session["session_id"]), session["seq"]),
+        "the room's seq": (room_seq, session["seq"]),
     }
     for what, (found, due) in heard.items():
         if found != due:

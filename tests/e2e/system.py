@@ -67,6 +67,11 @@ class Process:
     def runs(self) -> bool:
         return self._running is not None and self._running.poll() is None
 
+    @property
+    def ended_with(self) -> int | None:
+        """The code with which it has ended by itself; None while it runs, and when it was killed."""
+        return None if self._running is None else self._running.poll()
+
     def start(self) -> None:
         """Start it; it is not ready yet."""
         with self.log_file.open("ab") as log:
