@@ -40,7 +40,7 @@ demo: $(STAMP) ## Let bots play a game  [TEAMS=1] [SKILL=0.9] [SPEED=1] [URL=htt
 migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 	@$(BIN)/python -m baton migrate
 
-# Files go to the workers in their own order, in which the longest, those of whole systems, are among the first.
+# Files go to the workers in their own order, in which the longest, those of whole systems, are first (tests/scheduling.py).
 test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage $(ARGS)
 

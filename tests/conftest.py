@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,10 +22,16 @@ from psycopg import sql
 
 from baton.servers import Postgres, Valkey
 from tests import direct
+from tests.scheduling import ByServers
 
 SCHEMAS = ("puzzle", "points")
 KEPT_TABLES = ["alembic_version", "epoch"]
 OURS = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServers:
+    return ByServers(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from services.kit.rooms import EVENTS_KEPT, TIME_TO_LIVE_MS, Publication, RoomBe
 
 SESSION = SessionId(uuid4())
 EPOCH = "epoch"
+ON_THE_REAL_ONE = pytest.mark.parametrize("on_server", ["valkey"], indirect=True)
+"""What proves the script in its breadth; fakeredis runs it in Python, and no unit test needs so much of it."""
 
 
 @pytest.fixture(params=["valkey", "fakeredis"])
@@ -157,6 +159,7 @@ def test_another_epoch_begins_anew(on_server: Callable[..., Any]) -> None:
     on_server(scenario)
 
 
+@ON_THE_REAL_ONE
 def test_a_room_keeps_about_its_last_events_and_lives_for_hours(on_server: Callable[..., Any]) -> None:
     async def scenario(redis: Redis) -> None:
         room = Room(redis)
@@ -225,6 +228,7 @@ calls = st.lists(
 )
 
 
+@ON_THE_REAL_ONE
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=calls)
 def test_no_order_of_calls_and_losses_leaves_a_gap(on_server: Callable[..., Any], calls: list[Call]) -> None:

@@ -75,7 +75,6 @@ def games_at(draw: st.DrawFn) -> tuple[Game, int]:
     return game, draw(st.sampled_from([start, at, end, *(s.zero_at or 0 for s in game.seats)])) + later
 
 
-@pytest.mark.no_cover  # tracing takes most of the time
 @pytest.mark.usefixtures("clean")
 def test_a_tick_says_what_the_rules_say(redis_url: str) -> None:
     with synchronous.Redis.from_url(redis_url) as valkey, valkey.pubsub() as pubsub:
