@@ -82,7 +82,7 @@ def test_a_range_is_appended_with_its_numbers_and_the_newest_state(on_server: Ca
         assert await room.tell(span(1, 3)) is None
         assert await room.tell(span(4, 4)) is None
         assert await room.log() == [(seq, frame(seq)) for seq in (1, 2, 3, 4)]
-        assert await room.hash() == {b"epoch": b"epoch", b"seq": b"4", b"state": b"state 4"}
+        assert await room.hash() == {b"epoch": b"epoch", b"seq": b"4", b"state": b"state 4", b"schedule": b""}
 
     on_server(scenario)
 
