@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test chaos bench-fanout bench-answers lint types format lock clean
+.PHONY: help setup up demo migrate test games chaos bench-fanout bench-answers lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -43,6 +43,9 @@ migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 # Files go to the workers in their own order, in which the longest, those of whole systems, are first (tests/scheduling.py).
 test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage $(ARGS)
+
+games: $(STAMP) ## Play random games on the real points service beside a plain model  [GAMES=2000] [SEED=7]
+	@GAMES=$(or $(GAMES),2000) SEED=$(or $(SEED),$$$$) $(BIN)/python -m pytest -q -s tests/integration/points/test_state_machine.py
 
 chaos: $(STAMP) ## Play many games while everything breaks, and check all of it  [MINUTES=2] [SEED=…] [TEAMS=50] [KEEP=1]
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \

@@ -54,9 +54,17 @@ def a_random_game(seed: int) -> Played:
         log = []
     # Which of an end and an answer at one and the same millisecond comes first, only their order in the log says.
     log = [line for line in log if line.at != end_at]
-    game = lobby(
+    game = lobby_of(setting)
+    game.start(0)
+    return Played(Reference(setting, log, end_at).play(), game, Puzzles(game.session_id), chance)
+
+
+def lobby_of(setting: Setting, made_at: int = 0) -> Game:
+    """The real game by these rules, that begins when it has to if it is started at `made_at`."""
+    return lobby(
         setting.players,
-        countdown_ms=setting.starts_at,
+        created_at=made_at,
+        countdown_ms=setting.starts_at - made_at,
         start_points=setting.start_points,
         decay=setting.decay,
         interval_ms=setting.interval_ms,
@@ -64,8 +72,6 @@ def a_random_game(seed: int) -> Played:
         penalty=setting.penalty,
         award_target="next_seat" if setting.next_seat else "next_active",
     )
-    game.start(0)
-    return Played(Reference(setting, log, end_at).play(), game, Puzzles(game.session_id), chance)
 
 
 def a_random_line(chance: random.Random, setting: Setting, length: int, number: int) -> Line:
