@@ -29,8 +29,9 @@ class Proxy:
         self.rewrite = rewrite
         self._chance = chance
 
-    async def listen(self) -> None:
-        await asyncio.get_running_loop().create_server(lambda: Client(self), HOST, self.port)
+    async def listen(self) -> asyncio.Server:
+        """Take connections, until the server that is returned is closed."""
+        return await asyncio.get_running_loop().create_server(lambda: Client(self), HOST, self.port)
 
     def lose(self, part: float) -> None:
         """From now on lose this part of all replies, the next one in any case."""

@@ -59,6 +59,9 @@ class Shuffler:
             except (RedisError, OSError):
                 await asyncio.sleep(0.1)
 
+    async def close(self) -> None:
+        await self._redis.aclose()
+
     async def _deliver(self, stream: str) -> None:
         held = _held(stream)
         if not await self._redis.xread({held: "0"}, count=1, block=1000):
