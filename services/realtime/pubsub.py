@@ -19,9 +19,10 @@ Handler = Callable[[bytes], None]
 NewConnection = Callable[[], Any]  # redis-py's connections are untyped
 
 CHANNELS_A_COMMAND: Final = 512
-CLOSELY_S: Final = 0.001
 GATHER_S: Final = 0.000_3
-"""How long a message may wait for others where they follow each other more closely than that."""
+"""How long a message may wait for others."""
+CLOSELY_S: Final = 0.000_4
+"""Where reads are further apart than that, nothing would come in that time."""
 
 
 class NotListeningError(Exception):

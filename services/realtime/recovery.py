@@ -30,7 +30,7 @@ _DIFFERING = """
 local differing = {}
 for i, room in ipairs(KEYS) do
   local there = redis.call('HMGET', room, 'epoch', 'seq')
-  if there[1] ~= ARGV[2 * i - 1] or there[2] ~= ARGV[2 * i] then
+  if (there[1] or '') .. ' ' .. (there[2] or '') ~= ARGV[i] then
     differing[#differing + 1] = {i - 1, there[1], there[2]}
   end
 end
@@ -103,14 +103,15 @@ class RoomReader:
             raise RoomUnavailableError("points does not answer")
         return await self.read(session_id, after=RoomSeq(0) if with_log else None, floors=floors)
 
-    async def differing(self, positions: Sequence[tuple[SessionId, Position]]) -> dict[SessionId, Position | None]:
-        """Which of the rooms are elsewhere, and where; None for those that are missing. One round trip."""
+    async def differing(self, positions: Sequence[tuple[str, Position]]) -> dict[str, Position | None]:
+        """Which of the rooms, by their keys, are elsewhere, and where; None for what is missing. One round trip."""
         pipeline = self._redis.pipeline(transaction=False)
         size = 1 if isinstance(self._redis, RedisCluster) else ROOMS_A_SCRIPT
         for start in range(0, len(positions), size):
             asked = positions[start : start + size]
-            keys = [room_key(session_id) for session_id, _ in asked]
-            pipeline.eval(_DIFFERING, len(keys), *keys, *(word for _, position in asked for word in position))
+            # Few words, since it is the number of words that a command costs.
+            ours = [f"{epoch} {seq}" for _, (epoch, seq) in asked]
+            pipeline.eval(_DIFFERING, len(asked), *[key for key, _ in asked], *ours)
         answers = await self._ask_valkey(pipeline.execute) if positions else []
         return {
             positions[number * size + place][0]: _position(epoch, seq)

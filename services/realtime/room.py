@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from contracts.channels import room_key
 from contracts.frames import decode_event
 from contracts.ids import PlayerId, RoomSeq, SessionId
 from contracts.rooms import PlayerLeft
@@ -47,6 +48,7 @@ class Room:
         self, session_id: SessionId, on_gap: Callable[["Room"], None], on_dirty: Callable[["Room"], None]
     ) -> None:
         self.session_id = session_id
+        self.key = room_key(session_id)
         self.members: dict[Member, PlayerId] = {}
         self._on_gap = on_gap
         self._on_dirty = on_dirty

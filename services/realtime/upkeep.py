@@ -1,9 +1,9 @@
 """What every open room needs from time to time: a look at its position, a word that it is watched, and its end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from contracts.channels import WATCHED_SHARDS, room_channel, shard_of, watched_rooms
 from contracts.ids import RoomSeq
@@ -17,15 +17,15 @@ from services.realtime.repair import Repairs
 from services.realtime.room import Room
 from services.realtime.rounds import STEP_S, shares
 
-CHECK_EVERY_S: Final = 3.0
+CHECK_EVERY_S: Final = 5.0
 CONFIRMED_ROUNDS: Final = 10
 """A room that hears its position again and again is looked at in one of so many rounds only."""
 ON_ITS_WAY_S: Final = 0.2
 """A room that is behind for so long has lost the message; before that it may still come."""
 ROOMS_A_CALL: Final = 500
 
-WATCH_EVERY_S: Final = 5.0
-WATCHED_FOR_MS: Final = 15_000
+WATCH_EVERY_S: Final = 10.0
+WATCHED_FOR_MS: Final = 25_000
 FORGOTTEN_AFTER_MS: Final = 60_000
 
 CLOSE_EVERY_S: Final = 1.0
@@ -77,14 +77,10 @@ class Upkeep:
         """Repair the rooms that Valkey has lost, that are older there, or that have come further."""
         behind: list[tuple[Room, RoomSeq]] = []
         for start in range(0, len(rooms), ROOMS_A_CALL):
-            asked = {
-                room.session_id: (room, room.position)
-                for room in rooms[start : start + ROOMS_A_CALL]
-                if room.position is not None
-            }
-            positions = [(session_id, position) for session_id, (_, position) in asked.items()]
-            for session_id, there in (await self._reader.differing(positions)).items():
-                room, position = asked[session_id]
+            asked = {room.key: room for room in rooms[start : start + ROOMS_A_CALL]}
+            positions = {key: position for key, room in asked.items() if (position := room.position) is not None}
+            for key, there in (await self._reader.differing(list(positions.items()))).items():
+                room, position = asked[key], positions[key]
                 if there is None or there.epoch != position.epoch or there.seq < position.seq:
                     self._repairs.start(room)
                 else:
@@ -98,24 +94,20 @@ class Upkeep:
         """Say which rooms somebody is in, so that they, and no others, are sent ticks."""
         loop = asyncio.get_running_loop()
         due_at = loop.time()
-        rest: list[Sequence[Room]] = []
+        shards: dict[int, list[Room]] = {}
         while True:
             await wait(self._watch_now, max(0.0, due_at - loop.time()))
+            opened, self._opened = self._opened, []
             now = local_ms()
             pipeline = self._redis.pipeline(transaction=False)
-            rooms, self._opened = self._opened, []
+            for shard, rooms in _by_shard(opened).items():
+                _say_watched(pipeline, shard, rooms, now)
             if loop.time() >= due_at:
-                due_at = loop.time() + STEP_S
-                if not rest:
-                    rest = shares([room for room in self._hub if room.members], WATCH_EVERY_S)
-                    for shard in range(WATCHED_SHARDS):
-                        pipeline.zremrangebyscore(watched_rooms(shard), "-inf", now - FORGOTTEN_AFTER_MS)
-                rooms += rest.pop()
-            shards: dict[int, dict[str, float]] = {}
-            for room in rooms:
-                shards.setdefault(shard_of(room.session_id), {})[str(room.session_id)] = now + WATCHED_FOR_MS
-            for shard, watched in shards.items():
-                pipeline.zadd(watched_rooms(shard), watched)
+                due_at = loop.time() + WATCH_EVERY_S / WATCHED_SHARDS
+                shards = shards or {shard: [] for shard in range(WATCHED_SHARDS)} | _by_shard(self._hub)
+                shard, rooms = shards.popitem()
+                _say_watched(pipeline, shard, rooms, now)
+                pipeline.zremrangebyscore(watched_rooms(shard), "-inf", now - FORGOTTEN_AFTER_MS)
             await pipeline.execute()
 
     async def close_empty(self) -> None:
@@ -125,3 +117,15 @@ class Upkeep:
             await asyncio.sleep(CLOSE_EVERY_S)
             if closed := self._hub.age(loop.time(), LINGER_S):
                 await self._subscriptions.unsubscribe([room_channel(room.session_id) for room in closed])
+
+
+def _by_shard(rooms: Iterable[Room]) -> dict[int, list[Room]]:
+    shards: dict[int, list[Room]] = {}
+    for room in rooms:
+        shards.setdefault(shard_of(room.session_id), []).append(room)
+    return shards
+
+
+def _say_watched(pipeline: Any, shard: int, rooms: Iterable[Room], now: int) -> None:
+    if watched := {str(room.session_id): now + WATCHED_FOR_MS for room in rooms if room.members}:
+        pipeline.zadd(watched_rooms(shard), watched)

@@ -1,6 +1,6 @@
 """What clients nearly always send: whole, small, unfragmented frames, read in one step. RFC 6455, section 5.2.
 
-Everything else is left to websockets' parser, which looks at a byte at a time, as it were, and takes ten times as long.
+Everything else is left to websockets' parser, which takes several times as long.
 """
 
 from collections.abc import Callable

@@ -83,13 +83,13 @@ async def test_rooms_on_all_servers_are_told_and_read_in_one_call(cluster: Valke
     cluster.master_of(room_key(sessions[0])).ask("SCRIPT FLUSH")  # one of the servers knows the script no more
     behind = await rooms.tell([span(session_id, 3 + number % 2, 4) for number, session_id in enumerate(sessions)])
     assert [(room.session_id, room.known) for room in behind] == [(session_id, 2) for session_id in sessions[1::2]]
-    gone = SessionId(uuid4())
-    fours = [(session_id, Position("epoch", RoomSeq(4))) for session_id in [*sessions, gone]]
-    twos = dict.fromkeys(sessions[1::2], Position("epoch", RoomSeq(2)))
-    assert await reader.differing(fours) == {**twos, gone: None}
-    assert await reader.differing([(sessions[0], Position("another", RoomSeq(4)))]) == {
-        sessions[0]: Position("epoch", RoomSeq(4))
+    keys, gone = [room_key(session_id) for session_id in sessions], room_key(SessionId(uuid4()))
+    four, two = Position("epoch", RoomSeq(4)), Position("epoch", RoomSeq(2))
+    assert await reader.differing([(key, four) for key in [*keys, gone]]) == {
+        **dict.fromkeys(keys[1::2], two),
+        gone: None,
     }
+    assert await reader.differing([(keys[0], Position("another", RoomSeq(4)))]) == {keys[0]: four}
     readings = await asyncio.gather(*(reader.read(session_id, after=RoomSeq(1)) for session_id in sessions[::2]))
     for session_id, reading in zip(sessions[::2], readings, strict=True):
         assert reading.state == b"state 4"
