@@ -4,6 +4,8 @@ A confirmation that is lost costs a duplicate, which is confirmed again; so they
 what was read, by whichever reader, is trimmed.
 """
 
+import asyncio
+
 import msgspec
 import structlog
 from redis.exceptions import ResponseError
@@ -19,6 +21,8 @@ from services.kit.streams import create_group, flatten
 log = structlog.get_logger()
 
 BATCH = 1_000
+GATHER_S = 0.1
+"""Between two readings, so that many share a transaction. Well below the time after which an event is sent again."""
 
 
 class Confirmations:
@@ -57,6 +61,7 @@ class Confirmations:
             if entries:
                 # Entries are given out in order: some reader has had all before the last one, a dead one too.
                 await self._redis.xtrim(self._stream, minid=_after(entries[-1][0]), approximate=False)
+                await asyncio.sleep(GATHER_S)
 
 
 def _after(entry_id: bytes) -> str:

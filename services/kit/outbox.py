@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import Table, bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, Table, Uuid, any_, bindparam, delete, select, text, update
 
 from contracts.events import Event, encode
 from services.kit import crash_points, metrics
@@ -42,6 +42,8 @@ class Outbox:
     def __init__(self, table: Any, stream: str) -> None:
         self._table: Table = table.__table__
         self._stream = stream
+        these = any_(bindparam("event_ids", type_=ARRAY(Uuid)))
+        self._confirm = delete(self._table).where(self._table.c.event_id == these)
         self._add = text(
             f"""
             INSERT INTO {self._table.fullname}
@@ -73,8 +75,7 @@ class Outbox:
 
     async def confirm(self, transaction: Transaction, event_ids: Iterable[UUID]) -> None:
         """Forget events that have taken effect at their consumer. Unknown ids are confirmations come twice."""
-        statement = delete(self._table).where(self._table.c.event_id.in_(list(event_ids)))
-        result = await transaction.connection.execute(statement)
+        result = await transaction.connection.execute(self._confirm, {"event_ids": list(event_ids)})
         metrics.outbox_confirmed.labels(self._stream).inc(result.rowcount)
 
     async def sweep(self, database: Database, limit: int = 500) -> int:

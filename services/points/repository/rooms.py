@@ -1,8 +1,8 @@
 """SQL on the log that clients see, and on the rooms that have not been told of all of it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import select, text, update
 
 from contracts.ids import RoomSeq, SessionId
 from services.kit.clock import now_ms
@@ -34,11 +34,23 @@ async def read_range(transaction: Transaction, session_id: SessionId) -> Publica
     return publication(game, RoomSeq(first + 1), frames, rebuild=True)
 
 
-async def forget_told(transaction: Transaction, told: Iterable[tuple[SessionId, RoomSeq]]) -> None:
+# What somebody has locked is just being put off to a later event.
+_FORGET = text(
+    """
+    DELETE FROM points.untold_rooms WHERE session_id IN (
+        SELECT untold.session_id
+        FROM points.untold_rooms AS untold
+        JOIN unnest(CAST(:session_ids AS uuid[]), CAST(:told AS bigint[])) AS told (session_id, seq)
+            ON untold.session_id = told.session_id AND untold.seq <= told.seq
+        FOR UPDATE OF untold SKIP LOCKED
+    )
+    """
+)
+
+
+async def forget_told(transaction: Transaction, told: Mapping[SessionId, RoomSeq]) -> None:
     """The rooms have been told of everything up to these positions."""
-    table = table_of(models.UntoldRoom)
-    statement = delete(table).where(table.c.session_id == bindparam("id"), table.c.seq <= bindparam("told"))
-    await transaction.connection.execute(statement, [{"id": s, "told": seq} for s, seq in sorted(told)])
+    await transaction.connection.execute(_FORGET, {"session_ids": list(told), "told": list(told.values())})
 
 
 async def postpone_untold(transaction: Transaction, limit: int) -> list[SessionId]:

@@ -59,7 +59,7 @@ class Announcer:
         if told:
             crash_points.passed("forgotten.before")
             async with self._database.transaction() as transaction:
-                await repository.forget_told(transaction, told.items())
+                await repository.forget_told(transaction, told)
             crash_points.passed("forgotten.after")
 
     async def flush(self) -> None:

@@ -46,17 +46,17 @@ async def apply_all(transaction: Transaction, events: Sequence[PuzzleEvent]) -> 
         lanes.setdefault(event.session_id, []).append(event)
     found = await repository.lock_games(transaction, lanes, skip_held=True)
     outcomes: dict[SessionId, Iterator[Outcome]] = {}
-    changed = []
+    changed = set()
     for session_id, lane in lanes.items():
         game = found.get(session_id)
         try:
             taken = [Outcome.ALONE if game is None else _take(game, event) for event in lane]
         except Exception:  # noqa: BLE001 (it is raised again where the event is applied alone)
             taken = [Outcome.ALONE for _ in lane]
-        if game is not None and Outcome.DONE in taken:
-            changed.append(game)
+        if Outcome.DONE in taken:
+            changed.add(session_id)
         outcomes[session_id] = iter(taken)
-    await games.keep_all(transaction, changed)
+    await games.keep_all(transaction, [game for session_id, game in found.items() if session_id in changed])
     return [next(outcomes[event.session_id]) for event in events]
 
 
