@@ -7,7 +7,7 @@
  * answer is done when it was accepted and `points.awarded` for its puzzle has come on every socket of the team.
  *
  * Commands on stdin, each answered by one JSON line (end of stdin: exit):
- *   open                     all sockets, up to their snapshots
+ *   open                     all sockets, up to their snapshots, and a look at everybody's puzzle
  *   closed CLIENTS FROM UNTIL  each client plays one team, and answers when its last answer is done
  *   paced RATE FROM UNTIL    so many answers a second, whatever becomes of them
  * FROM, UNTIL: what is done between these instants (us, monotonic) counts; at UNTIL nothing more is sent.
@@ -15,7 +15,7 @@
 #include "answers.h"
 #include "team_sockets.h"
 
-enum { GRACE_US = 10000000, QUIET_US = 200000, PATIENCE_US = 50000 };
+enum { GRACE_US = 10000000, QUIET_US = 200000, PATIENCE_US = 50000, LOOKING_AT_ONCE = 8 };
 
 static struct http *links;
 static uint32_t linked;
@@ -38,6 +38,21 @@ static void turn(uint64_t until) {
         if (*(enum kind *)events[i].data.ptr == HTTP) answered(events[i].data.ptr);
         else heard(events[i].data.ptr);
     }
+}
+
+/* Everybody knows the own puzzle before anything is measured. */
+static void look_at_all(void) {
+    uint32_t next = 0, known = 0;
+    need_links(LOOKING_AT_ONCE);
+    for (; known < players; turn(now_us() + PATIENCE_US)) {
+        for (uint32_t i = 0; i < LOOKING_AT_ONCE && next < players; i++) {
+            if (links[i].busy) continue;
+            links[i].player = &all[next++];
+            ask(&links[i], now_us());
+        }
+        for (; known < players && *all[known].puzzle; known++) continue;
+    }
+    printf("{\"sockets\":%u}\n", players);
 }
 
 static int by_size(const void *a, const void *b) {
@@ -118,8 +133,10 @@ int main(int words, char **word) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (char line[256]; fgets(line, sizeof line, stdin);) {
         unsigned long long number = 0, began = 0, ends = 0;
-        if (!strncmp(line, "open", 4)) open_sockets();
-        else if (sscanf(line, "closed %llu %llu %llu", &number, &began, &ends) == 3)
+        if (!strncmp(line, "open", 4)) {
+            open_sockets();
+            look_at_all();
+        } else if (sscanf(line, "closed %llu %llu %llu", &number, &began, &ends) == 3)
             closed_loop((uint32_t)number, began, ends);
         else if (sscanf(line, "paced %llu %llu %llu", &number, &began, &ends) == 3) paced(number, began, ends);
         else die(line);

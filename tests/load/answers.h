@@ -93,7 +93,8 @@ static void respond(struct http *http, int status, const char *body, uint64_t no
     struct player *player = http->player;
     if (player->step == LOOKING && status == 200) {
         look(player, after(body, "\"puzzle\":"));
-        ask(http, player->due_at);
+        if (until) ask(http, player->due_at);
+        else player->step = IDLE; /* nothing is measured yet */
     } else if (player->step == SENT && status == 200 && strstr(body, "\"verdict\":\"solved\"")) {
         accepted++;
         look(player, after(body, "\"next\":"));

@@ -93,7 +93,6 @@ static void open_sockets(void) {
         while (!player->seq) heard(player);
         watch(player->file, EPOLL_CTL_ADD, player);
     }
-    printf("{\"sockets\":%u}\n", players);
 }
 
 #endif
