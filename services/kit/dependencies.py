@@ -15,7 +15,7 @@ from services.kit.idempotency import OncePerKey
 from services.kit.problem import Problem
 from services.kit.tokens import Identity, TokenError, Verifier
 
-Key = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -53,9 +53,13 @@ async def _identity(
         raise Problem(401, code, f"{str(error).capitalize()}.") from error
 
 
-async def _once(request: Request, key: Key = None) -> OncePerKey:
-    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body())
-    return OncePerKey(request.app.state.idempotency, key, digest.digest())
+async def request_hash(request: Request) -> bytes:
+    """What tells one request from another with the same Idempotency-Key."""
+    return hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body()).digest()
+
+
+async def _once(request: Request, key: IdempotencyKey = None) -> OncePerKey:
+    return OncePerKey(request.app.state.idempotency, key, await request_hash(request))
 
 
 RequestTransaction = Annotated[Transaction, Depends(_transaction, scope="function")]

@@ -91,8 +91,8 @@ class OncePerKey:
 
     def __init__(self, table: Any, key: str | None, request_hash: bytes) -> None:
         self._table: Table = table.__table__
-        self.key = key
-        self.request_hash = request_hash
+        self._key = key
+        self._hash = request_hash
 
     async def run(
         self,
@@ -102,16 +102,16 @@ class OncePerKey:
         write: Callable[[], Awaitable[ModelT]],
     ) -> ModelT:
         """The response of `write`, now or from the first time. Raises Problem 422 when the key was used otherwise."""
-        if self.key is None:
+        if self._key is None:
             return await write()
         table = self._table
         connection = transaction.connection
-        this = (table.c.actor == actor) & (table.c.key == self.key)
-        claim = insert(table).values(actor=actor, key=self.key, request_hash=self.request_hash, created_at=NOW_MS)
+        this = (table.c.actor == actor) & (table.c.key == self._key)
+        claim = insert(table).values(actor=actor, key=self._key, request_hash=self._hash, created_at=NOW_MS)
         claimed = await connection.execute(claim.on_conflict_do_nothing().returning(table.c.key))
         if claimed.first() is None:
             earlier = (await connection.execute(select(table.c.request_hash, table.c.response).where(this))).one()
-            return response.model_validate_json(Response(*earlier).repeated(self.request_hash))
+            return response.model_validate_json(Response(*earlier).repeated(self._hash))
         result = await write()
         await connection.execute(update(table).where(this).values(response=result.model_dump_json().encode()))
         return result

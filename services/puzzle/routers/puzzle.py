@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.ids import PlayerId, PuzzleId
-from services.kit.dependencies import Caller, Once, RequestTransaction
+from services.kit.dependencies import Caller, IdempotencyKey, Once, RequestTransaction, request_hash
 from services.kit.idempotency import Key
 from services.kit.tokens import Role
 from services.puzzle import errors, schemas
@@ -22,13 +22,7 @@ async def _types(request: Request) -> Registry:
     return types
 
 
-async def _answers(request: Request) -> Answers:
-    answers: Answers = request.app.state.answers
-    return answers
-
-
 InstalledTypes = Annotated[Registry, Depends(_types)]
-TakenAnswers = Annotated[Answers, Depends(_answers)]
 
 
 @router.post("/puzzles", status_code=201)
@@ -64,7 +58,7 @@ async def get_current_puzzle(
 
 @router.post("/puzzles/{puzzle_id}/answer", response_model=schemas.AnswerResult)
 async def answer_puzzle(
-    puzzle_id: PuzzleId, body: schemas.Answer, caller: Caller, once: Once, answers: TakenAnswers
+    puzzle_id: PuzzleId, body: schemas.Answer, caller: Caller, request: Request, key: IdempotencyKey = None
 ) -> Response:
     """Answer a puzzle: it is closed as solved or failed, and the next one is dealt.
 
@@ -72,9 +66,13 @@ async def answer_puzzle(
     """
     if caller.role is not Role.PLAYER:
         raise errors.not_your_puzzle()
-    key = None if once.key is None else Key(str(caller.subject), once.key)
+    answers: Answers = request.app.state.answers
     given = Given(
-        puzzle_id=puzzle_id, player_id=caller.subject, answer=body.answer, key=key, request_hash=once.request_hash
+        puzzle_id=puzzle_id,
+        player_id=caller.subject,
+        answer=body.answer,
+        key=None if key is None else Key(str(caller.subject), key),
+        request_hash=await request_hash(request),
     )
     return Response(await answers.submit(given), media_type="application/json")
 
