@@ -165,7 +165,6 @@ def a_transaction_is_none(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Database, "transaction", transaction)
 
 
-@pytest.mark.no_cover
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_planted_in_the_service_is_found(name: str, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

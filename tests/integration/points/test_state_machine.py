@@ -32,7 +32,6 @@ CORNERS = (
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.no_cover  # others reach these lines too; tracing them would take twice as long
 @pytest.mark.usefixtures("clean")
 def test_whatever_happens_the_service_comes_to_what_the_model_says(database_url: str) -> None:
     sys.stdout.write(f"GAMES={GAMES} SEED={SEED}\n")
