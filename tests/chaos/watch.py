@@ -18,7 +18,7 @@ HAS_POINTS = {
     "points": list(POINTS),
     "worker": [point for point in POINTS if not point.startswith(("acknowledge", "confirmed"))],
 }
-PASSED_OFTEN = ("commit", "send", "told")
+PASSED_OFTEN = {"puzzle": ("commit", "send"), "points": ("commit", "send", "told"), "worker": ("commit",)}
 _CRASHED = re.compile(r"crash point (\S+) reached")
 _BAD = re.compile(r"unexpected_error|replay_differs|dead_letter\b|configuration: ")
 WORDS_OF_TROUBLE = 3000
@@ -50,7 +50,9 @@ class Watch:
         if kind not in self._points:
             return {}
         point = next(self._points[kind])
-        most = 60 if point.startswith(PASSED_OFTEN) else 8
+        # Each child of a worker counts for itself, and has less to tell than the services.
+        often, seldom = (30, 2) if kind == "worker" else (60, 8)
+        most = often if point.startswith(PASSED_OFTEN[kind]) else seldom
         return {"BATON_CRASH": f"{point}:{self._chance.randint(1, most)}"}
 
     def step(self) -> None:
