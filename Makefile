@@ -11,7 +11,7 @@ LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-h
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test games chaos bench-fanout bench-answers lint types format lock clean
+.PHONY: help setup up demo migrate test games chaos bench-fanout bench-answers bench-decay lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -58,6 +58,9 @@ bench-fanout: $(STAMP) ## Measure the gateway beside its peers  [SUBJECTS=baton,
 
 bench-answers: $(STAMP) ## Measure the way from an answer to the last socket, beside pgbench  [CLIENTS=1,64] [SECONDS=6]
 	@$(BIN)/python -m tests.load.answers $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(SECONDS),--seconds $(SECONDS))
+
+bench-decay: $(STAMP) ## Measure an interval of decay for 1 000 000 players  [SESSIONS=25000,250000] [SHARE=0.01]
+	@$(BIN)/python -m tests.load.decay $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SHARE),--share $(SHARE))
 
 lint: $(STAMP) ## Check style, format and the direction of imports
 	@$(BIN)/ruff check .

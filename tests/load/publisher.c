@@ -3,10 +3,10 @@
  * usage: publisher PORT ROOMS TAIL START_US RATE TOTAL FIRST_SEQ script SHA EPOCH EVENTS_KEPT TIME_TO_LIVE_MS
  *        publisher PORT ROOMS TAIL START_US RATE TOTAL FIRST_SEQ post
  * script: as points does, EVALSHA of the room script. post: as Nchan wants it, POST /publish/<session id>.
- * ROOMS: a file, a line for each room: "<session id>\t<state>". TAIL: the frame after its numbers.
+ * ROOMS: a file, a line for each room: "<session id>\t<state>", and with "\t<hex>" the schedule of its points. TAIL: the frame after its numbers.
  * Message i goes to room i mod rooms; it is due at START + i / RATE, and carries that instant, not the one at which it
  * was sent: a publisher that is held up makes its messages late, not fewer.
- * Ends with a line {"published", "refused", "late_ms", "cpu_us"}; refused: not taken as the next event of its room.
+ * Ends with a line {"published", "refused", "late_ms", "cpu_us", "took_us"}; refused: not taken as the next event of its room.
  */
 #include "common.h"
 #include <arpa/inet.h>
@@ -15,11 +15,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FRAME = 1 << 16, SCRIPT_WORDS = 13, POST_WORDS = 9 };
+enum { FRAME = 1 << 16, UNSENT = 1 << 18, SCRIPT_WORDS = 13, POST_WORDS = 9 };
 
 struct room {
     const char *id, *state;
-    size_t state_length;
+    char *schedule;
+    size_t state_length, schedule_length;
 };
 
 static int server;
@@ -100,7 +101,7 @@ static void add_script(const struct room *room, uint64_t number, const char *fra
     add_word(script[3]);
     add_word("PUBLISH");
     add_bulk(room->state, room->state_length);
-    add_word(""); /* the schedule of a game that is not played */
+    add_bulk(room->schedule, room->schedule_length);
     add_bulk(frame, length);
 }
 
@@ -123,6 +124,16 @@ static void send_all(void) {
     read_answers(MSG_DONTWAIT);
 }
 
+/* In place. Returns how many bytes it says. */
+static size_t from_hex(char *text) {
+    size_t length = strlen(text) / 2;
+    for (size_t i = 0; i < length; i++) {
+        char digits[3] = {text[2 * i], text[2 * i + 1], 0};
+        text[i] = (char)strtoul(digits, NULL, 16);
+    }
+    return length;
+}
+
 static struct room *read_rooms(const char *path) {
     char *text = file_text(path);
     struct room *found = NULL;
@@ -131,7 +142,14 @@ static struct room *read_rooms(const char *path) {
         if (!tab) die("a room without a state");
         *tab = 0;
         found = grown(found, (rooms + 1) * sizeof *found);
-        found[rooms++] = (struct room){.id = line, .state = tab + 1, .state_length = strlen(tab + 1)};
+        struct room *room = &found[rooms++];
+        *room = (struct room){.id = line, .state = tab + 1, .schedule = ""};
+        if ((tab = strchr(tab + 1, '\t'))) {
+            *tab = 0;
+            room->schedule = tab + 1;
+            room->schedule_length = from_hex(room->schedule);
+        }
+        room->state_length = strlen(room->state);
     }
     if (!rooms) die("no rooms");
     return found;
@@ -160,14 +178,14 @@ int main(int count, char **words) {
     connect_to(atoi(words[1]));
     prctl(PR_SET_TIMERSLACK, 1);
 
-    uint64_t latest = 0, cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t latest = 0, cpu = clock_us(CLOCK_PROCESS_CPUTIME_ID), began = now_us();
     for (uint64_t next = 0; next < total;) {
         uint64_t due = due_us(start, next, rate);
         struct timespec until = {(time_t)(due / 1000000), (long)(due % 1000000) * 1000};
         while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
         uint64_t now = now_us();
         if (now - due > latest) latest = now - due;
-        for (; next < total && (due = due_us(start, next, rate)) <= now; next++) {
+        for (; next < total && out_have < UNSENT && (due = due_us(start, next, rate)) <= now; next++) {
             static char frame[FRAME];
             uint64_t seq = first_seq + next / rooms;
             int length = snprintf(frame, sizeof frame, "{\"seq\":%llu,\"t\":%llu,%s", (unsigned long long)seq,
@@ -178,8 +196,8 @@ int main(int count, char **words) {
         send_all();
     }
     while (answered < total) read_answers(0);
-    printf("{\"published\":%llu,\"refused\":%llu,\"late_ms\":%.3f,\"cpu_us\":%llu}\n", (unsigned long long)answered,
+    printf("{\"published\":%llu,\"refused\":%llu,\"late_ms\":%.3f,\"cpu_us\":%llu,\"took_us\":%llu}\n", (unsigned long long)answered,
            (unsigned long long)refused, (double)latest / 1e3,
-           (unsigned long long)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu));
+           (unsigned long long)(clock_us(CLOCK_PROCESS_CPUTIME_ID) - cpu), (unsigned long long)(now_us() - began));
     return 0;
 }
