@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.kit import metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
 
@@ -62,6 +63,13 @@ class DeadLetters:
         )
         result = await transaction.connection.execute(delete(table).where(table.c.entry_key.in_(select(old))))
         return result.rowcount
+
+    async def measure(self, transaction: Transaction) -> None:
+        """Say how many events are given up, and not retried yet."""
+        dead = select(func.count()).select_from(self._table).where(self._table.c.dead_at.is_not(None))
+        metrics.dead_letters_kept.labels(self._table.schema).set(
+            (await transaction.connection.execute(dead)).scalar_one()
+        )
 
     async def dead(self, transaction: Transaction, limit: int = 100) -> list[tuple[str, bytes]]:
         """Keys and payloads of the events given up, oldest first."""

@@ -8,12 +8,16 @@ outbox_sent = Counter("baton_outbox_sent", "Events sent to a stream, first sends
 outbox_resent = Counter("baton_outbox_resent", "Events sent again because no confirmation had come", ["stream"])
 outbox_confirmed = Counter("baton_outbox_confirmed", "Events whose consumer has confirmed them", ["stream"])
 outbox_send_failures = Counter("baton_outbox_send_failures", "Sends that Valkey did not take", ["stream"])
+outbox_lag = Gauge(
+    "baton_outbox_lag_seconds", "Age of the oldest event that its consumer has not confirmed", ["stream"]
+)
 
 consumed = Counter("baton_consumed", "Stream entries that took effect", ["stream"])
 consumed_duplicates = Counter("baton_consumed_duplicates", "Stream entries that had taken effect before", ["stream"])
 consumed_early = Counter("baton_consumed_early", "Stream entries that came before their predecessor", ["stream"])
 consume_failures = Counter("baton_consume_failures", "Failed tries to apply a stream entry", ["stream"])
 dead_letters = Counter("baton_dead_letters", "Events given up after bounded tries", ["stream"])
+dead_letters_kept = Gauge("baton_dead_letters_kept", "Events given up and not retried yet", ["schema"])
 
 rooms_told = Counter("baton_rooms_told", "Calls of the room script that the room took")
 room_gaps = Counter("baton_room_gaps", "Rooms that were behind and were sent the whole range")
@@ -22,7 +26,9 @@ room_failures = Counter("baton_room_failures", "Calls of the room script that fa
 
 sessions_settled = Counter("baton_sessions_settled", "Sessions settled by the worker")
 settle_failures = Counter("baton_settle_failures", "Failed tries to settle a session by itself")
-settle_lag = Gauge("baton_settle_lag_seconds", "Age of the oldest due elimination or end not settled yet")
+settle_lag = Gauge("baton_settle_lag_seconds", "Age of the oldest start, elimination or end that is due")
+awaited_lag = Gauge("baton_awaited_lag_seconds", "Age of the oldest that is due and waits for an answer to be applied")
+sessions_unfinished = Gauge("baton_sessions_unfinished", "Sessions in the lobby, in the countdown, or being played")
 eliminations = Counter("baton_eliminations", "Players eliminated")
 awards = Counter("baton_awards", "Solved puzzles by what they paid", ["outcome"])
 answers = Counter("baton_answers", "Answers by type of puzzle and verdict", ["type", "verdict"])

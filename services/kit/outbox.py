@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import ARRAY, Table, Uuid, any_, bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, Table, Uuid, any_, bindparam, delete, func, select, text, update
 
 from contracts.events import Event, encode
 from services.kit import crash_points, metrics
@@ -77,6 +77,12 @@ class Outbox:
         """Forget events that have taken effect at their consumer. Unknown ids are confirmations come twice."""
         result = await transaction.connection.execute(self._confirm, {"event_ids": list(event_ids)})
         metrics.outbox_confirmed.labels(self._stream).inc(result.rowcount)
+
+    async def measure(self, transaction: Transaction) -> None:
+        """Say how long the oldest event has been waiting for its confirmation."""
+        now = await now_ms(transaction.connection)
+        oldest = (await transaction.connection.execute(select(func.min(self._table.c.created_at)))).scalar()
+        metrics.outbox_lag.labels(self._stream).set(0 if oldest is None else max(0, now - oldest) / 1000)
 
     async def sweep(self, database: Database, limit: int = 500) -> int:
         """Send again what was not confirmed in time, whole sessions in the order of their versions.

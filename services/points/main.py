@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from services.points.consumer import Consumers
 from services.points.models import SCHEMA, Idempotency
 from services.points.routers import leaderboard, points, sessions, teams, tokens
 from services.points.service.announcing import Announcer
+from services.points.service.measuring import keep_measuring
 from services.points.service.nudging import Nudge, Nudger
 from services.points.settings import PointsSettings
 
@@ -62,6 +64,7 @@ def application(settings: PointsSettings) -> FastAPI:
             supervisor.start("puzzle events", consumers.events.run)
             supervisor.start("confirmations", consumers.confirmations.run)
             supervisor.start("room requests", consumers.room_requests.run)
+            supervisor.start("measuring", partial(keep_measuring, database))
             yield
         await redis.aclose()
         await database.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -20,6 +21,7 @@ from services.puzzle import models
 from services.puzzle.consumer import confirmations, consumer_name, events_consumer
 from services.puzzle.routers import puzzle
 from services.puzzle.service.answering import Answers
+from services.puzzle.service.measuring import keep_measuring
 from services.puzzle.settings import PuzzleSettings
 from services.puzzle.types.registry import installed
 
@@ -48,6 +50,7 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
                 supervisor.start("relay", relay.run)
                 supervisor.start("events", events_consumer(redis, database, types, name).run)
                 supervisor.start("confirmations", confirmations(redis, database, name).run)
+                supervisor.start("measuring", partial(keep_measuring, database))
                 yield
             try:
                 await relay.flush()

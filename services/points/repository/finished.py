@@ -11,7 +11,6 @@ from services.points import standing_models as models
 
 _finished = table_of(models.FinishedGame)
 _waiting = _finished.c.replayed_at.is_(None)
-_differing = text("differences <> '[]'")
 _agreeing = text("differences = '[]'")
 
 
@@ -33,22 +32,8 @@ async def note_replays(transaction: Transaction, differences: Mapping[SessionId,
     await transaction.connection.execute(statement, rows)
 
 
-async def oldest_to_replay(transaction: Transaction) -> int | None:
-    """When the earliest of the games ended that were not replayed yet."""
-    oldest: int | None = (
-        await transaction.connection.execute(select(func.min(_finished.c.finished_at)).where(_waiting))
-    ).scalar()
-    return oldest
-
-
 async def oldest_to_archive(transaction: Transaction) -> int | None:
     """When the earliest of the games ended that agreed and are not archived yet."""
     statement = select(func.min(_finished.c.finished_at)).where(_agreeing)
     oldest: int | None = (await transaction.connection.execute(statement)).scalar()
     return oldest
-
-
-async def count_differing(transaction: Transaction) -> int:
-    """How many games are there whose replay differed."""
-    statement = select(func.count()).select_from(_finished).where(_differing)
-    return int((await transaction.connection.execute(statement)).scalar_one())

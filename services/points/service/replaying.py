@@ -9,7 +9,6 @@ from contracts.frames import decode_event
 from contracts.ids import SessionId
 from contracts.rooms import Status
 from services.kit import metrics
-from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
 from services.kit.problem import Problem
 from services.points import errors
@@ -68,7 +67,6 @@ async def replay_finished(database: Database, limit: int = REPLAYED_A_RUN) -> in
         replayed += len(found)
         if len(found) < REPLAYED_AT_ONCE:
             break
-    await _measure(database)
     return replayed
 
 
@@ -80,11 +78,3 @@ async def _differences(transaction: Transaction, session_id: SessionId) -> list[
         return [error.detail]
     except (MsgspecError, ValueError) as error:
         return [f"what is stored cannot be read: {error!r}"]
-
-
-async def _measure(database: Database) -> None:
-    async with database.transaction() as transaction:
-        oldest = await repository.oldest_to_replay(transaction)
-        now = await now_ms(transaction.connection)
-        metrics.replay_lag.set(0 if oldest is None else max(0, now - oldest) / 1000)
-        metrics.replays_differing.set(await repository.count_differing(transaction))

@@ -17,7 +17,7 @@ from services.kit.database import Database
 from services.kit.settings import DatabaseSettings
 from services.points import replay as command
 from services.points.domain.game import Game
-from services.points.service import replaying
+from services.points.service import measuring, replaying
 from tests.finished_games import new_team, play, playing
 from tests.points_game import Rows, Team
 
@@ -47,6 +47,7 @@ async def test_each_finished_game_is_replayed_once_and_agrees(
     found = rows.all("SELECT differences, replayed_at FROM points.finished_games")
     assert [row["differences"] for row in found] == [[]] * 4
     assert metric("replays_total", outcome="agreed") - agreed == 4
+    await measuring.measure(database)
     assert (metric("replays_differing"), metric("replay_lag_seconds")) == (0, 0)
     assert await replaying.replay_finished(database) == 0
     assert rows.all("SELECT differences, replayed_at FROM points.finished_games") == found
@@ -81,6 +82,7 @@ async def test_what_differs_is_kept_and_told_and_holds_up_nobody(
     [told] = [line for line in logs if line["event"] == "replay_differs"]
     assert (told["log_level"], told["session_id"]) == ("error", str(broken.session_id))
     assert metric("replays_total", outcome="differed") - differed == 1
+    await measuring.measure(database)
     assert metric("replays_differing") == 1
 
 
@@ -106,6 +108,7 @@ async def test_a_game_that_waits_for_long_is_seen(database: Database, rows: Rows
     await some_games(database, 2)
     rows.change("UPDATE points.finished_games SET finished_at = finished_at - 100000")
     await replaying.replay_finished(database, limit=1)
+    await measuring.measure(database)
     assert metric("replay_lag_seconds") > 80
 
 
