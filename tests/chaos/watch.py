@@ -22,6 +22,8 @@ PASSED_OFTEN = {"puzzle": ("commit", "send"), "points": ("commit", "send", "told
 _CRASHED = re.compile(r"crash point (\S+) reached")
 _BAD = re.compile(r"unexpected_error|replay_differs|dead_letter\b|configuration: ")
 WORDS_OF_TROUBLE = 3000
+CHILD_LOST = "Could not start worker processes"
+"""With that a worker of Celery ends when a child is killed in its first moment; whoever started it does so again."""
 
 
 def kind_of(name: str) -> str:
@@ -67,8 +69,9 @@ class Watch:
             elif crashed:
                 self.bury(name)
             elif not process.runs:
-                code = process.ended_with
-                self.broken.append(f"{name} ended by itself with code {code}:\n{process.last_words()}")
+                code, words = process.ended_with, process.last_words()
+                if CHILD_LOST not in words:
+                    self.broken.append(f"{name} ended by itself with code {code}:\n{words}")
                 self.bury(name)
 
     def bury(self, name: str, *, arm: bool = False) -> None:
