@@ -11,7 +11,7 @@ from tests.chaos.check import Checks
 from tests.chaos.faults import Faults
 from tests.chaos.outcome import Outcome, Plan, empty
 from tests.chaos.season import Season
-from tests.chaos.watch import Watch
+from tests.chaos.watch import HAS_POINTS, Watch
 from tests.chaos.world import KINDS, World, chance_of
 
 POLL_S = 0.05
@@ -76,8 +76,9 @@ class _Run:
 
     @property
     def _is_enough(self) -> bool:
-        """Whether each fault has come once. A slow machine is given more time for that, but not for ever."""
-        return self._faults.all_came or self._lasted > self._plan.seconds * LONGER
+        """Whether each fault has come, and each kind of process died at a point. Slow machines get more time for it."""
+        happened = self._faults.all_came and all(map(self._watch.crashes_in, HAS_POINTS))
+        return happened or self._lasted > self._plan.seconds * LONGER
 
     def _has_gone_on(self) -> bool:
         """Whether some answers were accepted since the last time that the answer was yes."""

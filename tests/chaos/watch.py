@@ -53,7 +53,7 @@ class Watch:
             return {}
         point = next(self._points[kind])
         # Each child of a worker counts for itself, and has less to tell than the services.
-        often, seldom = (30, 2) if kind == "worker" else (60, 8)
+        often, seldom = (30, 2) if kind == "worker" else (40, 4)
         most = often if point.startswith(PASSED_OFTEN[kind]) else seldom
         return {"BATON_CRASH": f"{point}:{self._chance.randint(1, most)}"}
 
@@ -90,6 +90,10 @@ class Watch:
     def is_busy(self) -> bool:
         """Whether anything is yet to be started again."""
         return bool(self._restarts)
+
+    def crashes_in(self, kind: str) -> int:
+        """How many crash points were reached in processes of that kind."""
+        return sum(count for what, count in self.crashes.items() if what.startswith(f"{kind} "))
 
     def is_down(self, name: str) -> bool:
         return name in self._restarts
