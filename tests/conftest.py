@@ -40,9 +40,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_reaches_children() -> None:
-    """A shell that runs something in the background has it ignore SIGINT, and so all that it starts."""
+def _signals_reach_children() -> None:
+    """What a shell runs in the background ignores SIGINT, under nohup SIGHUP too, and so does all that it starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
