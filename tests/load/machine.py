@@ -7,8 +7,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -17,6 +18,8 @@ from baton.orphans import dies_with_us, signal_group
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build" / "bench"
 FILES_NEEDED = 40_000
+
+T = TypeVar("T")
 
 
 class BenchError(Exception):
@@ -75,13 +78,22 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 def resident_kb(process: psutil.Process) -> float:
     """What the process and its children have in memory."""
-    return sum(one.memory_info().rss for one in family(process)) / 1024
+    return sum(_of_each(family(process), lambda one: float(one.memory_info().rss))) / 1024
 
 
 def cpu_us(process: psutil.Process) -> float:
     """CPU that the process and its children have used up to now, in microseconds, to 10 ms or better."""
-    times = [one.cpu_times() for one in family(process)]
-    return sum(one.user + one.system for one in times) * 1e6
+    times = _of_each(family(process), psutil.Process.cpu_times)
+    return sum(float(one.user + one.system) for one in times) * 1e6
+
+
+def _of_each(processes: Sequence[psutil.Process], figure: Callable[[psutil.Process], T]) -> list[T]:
+    """A figure of each, but for those that end while they are looked at, as Postgres' connections do."""
+    found = []
+    for one in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.append(figure(one))
+    return found
 
 
 def foreign_cpu_s() -> float:
