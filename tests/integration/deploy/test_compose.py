@@ -28,7 +28,14 @@ SETTINGS: dict[str, type[Settings]] = {
 LEFT_ALONE = {"CELERY_BROKER_URL", "BATON_CRASH"}  # the second database of the one Valkey; for tests alone
 UNUSED = {
     "worker": {"BATON_POOL_SIZE"},
-    "beat": {"BATON_POOL_SIZE", "BATON_ABANDONED_AFTER_S", "DATABASE_URL"},
+    "beat": {
+        "BATON_POOL_SIZE",
+        "BATON_ABANDONED_AFTER_S",
+        "BATON_ARCHIVE_AFTER_S",
+        "BATON_FORGET_AFTER_S",
+        "BATON_FINISHED_ROOM_S",
+        "DATABASE_URL",
+    },
 }
 NOT_OURS = {"FORWARDED_ALLOW_IPS"}  # uvicorn's
 
