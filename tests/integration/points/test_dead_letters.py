@@ -11,6 +11,7 @@ from contracts.events import PuzzleAnswered, encode
 from services.kit.database import Database
 from services.kit.dead_letters import MAX_TRIES
 from services.points.service import upkeep
+from tests.direct import change_schema
 from tests.integration.points.streams import all_handled, confirmed, send
 from tests.points_game import Game, Rows, begin, until
 
@@ -145,15 +146,16 @@ async def test_a_database_that_is_away_for_a_moment_makes_no_dead_letter(
     """What is the fault of the moment is not counted against the event."""
     game = await begin(client, database, players=2)
     event = game.puzzles.solved(game.players[0], game.started_at + 1)
-    rows.change("ALTER TABLE points.seats RENAME TO seats_elsewhere")
-    rows.change(
+    await change_schema(rows, "ALTER TABLE points.seats RENAME TO seats_elsewhere")
+    await change_schema(
+        rows,
         """
         CREATE FUNCTION points.away() RETURNS SETOF points.seats_elsewhere LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P01'; END $$
-        """
+        """,
     )
-    rows.change("CREATE VIEW points.seats AS SELECT * FROM points.away()")
-    rows.change("GRANT SELECT ON points.seats TO baton_points")
+    await change_schema(rows, "CREATE VIEW points.seats AS SELECT * FROM points.away()")
+    await change_schema(rows, "GRANT SELECT ON points.seats TO baton_points")
     try:
         await redis.xadd(PUZZLE_EVENTS, {"e": encode(event)})
 
@@ -164,8 +166,8 @@ async def test_a_database_that_is_away_for_a_moment_makes_no_dead_letter(
         await until(was_restarted)
         assert rows.value("SELECT count(*) FROM points.dead_letters") == 0
     finally:
-        rows.change("DROP VIEW points.seats")
-        rows.change("DROP FUNCTION points.away()")
-        rows.change("ALTER TABLE points.seats_elsewhere RENAME TO seats")
+        await change_schema(rows, "DROP VIEW points.seats")
+        await change_schema(rows, "DROP FUNCTION points.away()")
+        await change_schema(rows, "ALTER TABLE points.seats_elsewhere RENAME TO seats")
     await until(lambda: all_handled(redis))
     assert await base(game) == 20

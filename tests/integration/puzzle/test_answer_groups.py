@@ -15,6 +15,7 @@ from services.kit.idempotency import Key
 from services.kit.problem import Problem
 from services.puzzle.repository import sessions
 from services.puzzle.service.answering import Given, answer_all
+from tests.direct import change_schema
 from tests.puzzle_game import TYPES, Game, Rows, answer, begin, problem, right_answer, wrong_answer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("clean")]
@@ -129,7 +130,8 @@ async def test_a_group_that_cannot_be_committed_is_answered_one_by_one(
     """The database refuses at the commit whatever changes more than one session."""
     games = [await begin(database, Game(players=1)) for _ in range(6)]
     puzzles = [rows.open_puzzle(game.players[0]) for game in games]
-    rows.change(
+    await change_schema(
+        rows,
         """
         CREATE FUNCTION puzzle.only_one() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
@@ -137,13 +139,14 @@ async def test_a_group_that_cannot_be_committed_is_answered_one_by_one(
             THEN RAISE EXCEPTION 'more than one'; END IF;
             RETURN NULL;
         END $$
-        """
+        """,
     )
-    rows.change(
+    await change_schema(
+        rows,
         """
         CREATE CONSTRAINT TRIGGER only_one AFTER UPDATE ON puzzle.sessions DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION puzzle.only_one()
-        """
+        """,
     )
     try:
         responses = await asyncio.gather(
@@ -153,8 +156,8 @@ async def test_a_group_that_cannot_be_committed_is_answered_one_by_one(
             )
         )
     finally:
-        rows.change("DROP TRIGGER only_one ON puzzle.sessions")
-        rows.change("DROP FUNCTION puzzle.only_one()")
+        await change_schema(rows, "DROP TRIGGER only_one ON puzzle.sessions")
+        await change_schema(rows, "DROP FUNCTION puzzle.only_one()")
     assert [response.json()["verdict"] for response in responses] == ["solved"] * 6
     assert [versions(rows, game) for game in games] == [[1, 2]] * 6
 

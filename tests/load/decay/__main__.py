@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from baton.orphans import dies_with_us
 from tests.load.decay.site import Site, Size, servers
 from tests.load.machine import BENCH, ROOT, BenchError, foreign_cpu_s, surroundings
 from tests.load.report import NOISY
@@ -85,15 +86,15 @@ def _measure(console: Console, site: Site) -> dict[str, Any]:
     worker = _interval(site)
     foreign_share = (foreign_cpu_s() - foreign) / (time.monotonic() - since)
     eliminations = site.query("SELECT count(*) FROM points.session_events WHERE type = 'player.eliminated'")
-    if (worker["settled"], eliminations, worker["told"]) != (size.falling, size.falling, _played(site)):
+    # A game that ends meanwhile may be told a last tick.
+    if (worker["settled"], eliminations) != (size.falling, size.falling) or worker["told"] < _played(site):
         raise BenchError(f"{size.falling} were due, and this was done: {worker}, {eliminations} eliminations")
     written = site.rows_written() - rows
     site.drop()
-    seconds = worker["settle_s"] + worker["tell_s"]
     return {
         "players": size.players,
         "sessions": size.sessions,
-        "seconds": round(seconds, 3),
+        "seconds": round(worker["seconds"], 3),
         "rows_written": written,
         "eliminations": eliminations,
         "rooms_told_per_s": round(worker["told"] / worker["tell_s"]),
@@ -109,19 +110,45 @@ def _measure(console: Console, site: Site) -> dict[str, Any]:
 
 
 def _interval(site: Site) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.load.decay.interval"],
-        env=surroundings(DATABASE_URL=site.url, REDIS_URL=site.valkey.url, BATON_LOG_LEVEL="WARNING"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise BenchError(f"the worker failed:\n{done.stderr[-2_000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    """Both processes of a worker at once, as Celery has them: one settles, the other tells. With the time of both."""
+    words = [sys.executable, "-m", "tests.load.decay.interval"]
+    environment = surroundings(DATABASE_URL=site.url, REDIS_URL=site.valkey.url, BATON_LOG_LEVEL="WARNING")
+    pipe = subprocess.PIPE
+    processes = [
+        subprocess.Popen(
+            [*words, work],
+            env=environment,
+            cwd=ROOT,
+            stdin=pipe,
+            stdout=pipe,
+            text=True,
+            preexec_fn=dies_with_us(signal.SIGKILL),
+        )
+        for work in ("settle", "tell")
+    ]
+    for process in processes:
+        if process.stdout is None or process.stdout.readline() != "ready\n":
+            raise BenchError("a worker's process did not start: its error stands above")
+    for process in processes:
+        if process.stdin is not None:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+    found = []
+    for process in processes:
+        said, _ = process.communicate(timeout=LONGEST_S)
+        if process.returncode != 0:
+            raise BenchError("a worker's process failed: its error stands above")
+        found.append(json.loads(said))
+    settled, told = found
+    return {
+        "settled": settled["did"],
+        "settle_s": settled["seconds"],
+        "told": told["did"],
+        "tell_s": told["seconds"],
+        "seconds": max(settled["seconds"], told["seconds"]),
+        "cpu_s": settled["cpu_s"] + told["cpu_s"],
+        "rss_mb": settled["rss_mb"] + told["rss_mb"],
+    }
 
 
 def _played(site: Site) -> int:

@@ -33,6 +33,8 @@ from tests.load.rooms import frame_tail, make_rooms
 SEED = Path(__file__).with_name("seed.sql")
 SEATS = 4
 READ_AT_ONCE = 1_000
+LARGE = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
+"""Postgres as anybody runs it who has a million players: its defaults are for a machine of 512 MB."""
 AT_ONCE = 10**9
 """Messages a second, for the publisher: as fast as they are taken."""
 
@@ -51,9 +53,9 @@ class Size:
 
 @contextmanager
 def servers(folder: Path) -> Iterator[tuple[Postgres, Valkey]]:
-    """Postgres as in production; a Valkey that keeps nothing on disk, since it is not the disk that is measured."""
+    """Postgres that writes what it confirms to disk, and a Valkey that keeps nothing there, which is not measured."""
     try:
-        with Postgres(folder / "postgres") as postgres, Valkey(folder / "valkey") as valkey:
+        with Postgres(folder / "postgres", settings=LARGE) as postgres, Valkey(folder / "valkey") as valkey:
             with redis.Redis(port=valkey.port) as client:
                 client.config_set("appendonly", "no")
             yield postgres, valkey

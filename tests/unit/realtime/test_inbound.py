@@ -172,7 +172,7 @@ def test_an_answer_is_handed_on_as_it_stands() -> None:
 
 
 def _token(
-    role: Role = Role.PLAYER, player_id: PlayerId = PLAYER_ID, team_id: TeamId = TEAM_ID, life_s: int = 600
+    role: Role = Role.PLAYER, player_id: PlayerId = PLAYER_ID, team_id: TeamId = TEAM_ID, life_s: int = 86_400
 ) -> str:
     return Signer(DEVELOPMENT_PRIVATE_KEY, life_s).sign(player_id, team_id, role)
 
