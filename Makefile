@@ -5,13 +5,14 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PROOFS := tests/integration/load tests/integration/points/test_planted_bugs.py
 # Where it is set, every process would compile all of Baton anew at its start, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
   --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo migrate test games chaos bench-fanout bench-answers bench-decay lint types format lock clean
+.PHONY: help setup up demo migrate test proofs games chaos bench-fanout bench-answers bench-decay lint types format lock clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -41,8 +42,12 @@ migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 	@$(BIN)/python -m baton migrate
 
 # Files go to the workers in their own order, in which the longest, those of whole systems, are first (tests/scheduling.py).
-test: $(STAMP) ## Run all tests, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage $(ARGS)
+test: $(STAMP) ## Run all tests of Baton, with branch coverage  [ARGS="-k sentence"] [WORKERS=2]
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage \
+	  $(addprefix --ignore=,$(PROOFS)) $(ARGS)
+
+proofs: $(STAMP) ## Test the tests: that benchmarks notice what is lost, and the state machine each planted bug
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PROOFS) $(ARGS)
 
 games: $(STAMP) ## Play random games on the real points service beside a plain model  [GAMES=2000] [SEED=7]
 	@GAMES=$(or $(GAMES),2000) SEED=$(or $(SEED),$$$$) $(BIN)/python -m pytest -q -s tests/integration/points/test_state_machine.py

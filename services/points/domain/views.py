@@ -78,9 +78,12 @@ def encode_schedule(game: Game) -> bytes:
     """How everybody's points decay, as `repository/ticks.lua` reads it; empty for a game that is not being played."""
     if game.status is not Status.ACTIVE:
         return b""
-    parts: list[Any] = [game.started_at, game.rules.interval_ms, game.rules.decay, game.ending_at or 0]
+    points = ",".join(f'"{seat.player_id}":%d' for seat in game.seats)
+    tick = f'{{"type":"tick","seq":{game.seq},"at":%d,"next_at":%d,"points":{{{points}}}}}'
+    parts: list[Any] = [f"={game.seq} {tick}", game.started_at, game.rules.interval_ms, game.rules.decay]
+    parts.append(game.ending_at or 0)
     for seat in game.seats:
-        parts += (seat.player_id, seat.base, (seat.zero_at or 0) if seat.is_in else 0)
+        parts += (seat.base, (seat.zero_at or 0) if seat.is_in else 0)
     return _pack(parts)
 
 
