@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import BigInteger, event, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
@@ -32,6 +33,11 @@ class Transaction:
     def post(self, message: Any) -> None:
         """Hand `message` to the database's `deliver` after the commit."""
         self.posted.append(message)
+
+
+def _send_lists_as_binary(connection: Any, *_: object) -> None:
+    """As text, each element would be searched for what is to be escaped: most of the work of a statement of arrays."""
+    connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _check(connection: Any, *_: object) -> None:
@@ -74,6 +80,7 @@ class Database:
             },
         )
 
+        event.listen(self.engine.sync_engine, "connect", _send_lists_as_binary)
         event.listen(self.engine.sync_engine, "checkout", _check)
 
     @asynccontextmanager

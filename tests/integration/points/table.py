@@ -220,7 +220,10 @@ class Table(RuleBasedStateMachine):
             row = stored[game.session_id]
             assert (row.puzzle_version, row.settled_at) == (game.delivered, game.settled), f"{row} {game}"
             assert row.due_at == game.due_at, f"{row} {game}"
-            assert row.requests == len(game.pending_ticks), f"{row} {game}"
+            waiting = {len(game.pending_ticks)}
+            if game.is_known_over():  # they come to nothing, whenever the worker comes upon them
+                waiting.add(0)
+            assert row.requests in waiting, f"{row} {game}"
 
     def _compare(self) -> None:
         self._compare_rows()

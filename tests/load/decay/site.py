@@ -33,7 +33,7 @@ from tests.load.rooms import frame_tail, make_rooms
 SEED = Path(__file__).with_name("seed.sql")
 SEATS = 4
 READ_AT_ONCE = 1_000
-LARGE = {"shared_buffers": "2GB", "max_wal_size": "8GB", "wal_compression": "on"}
+LARGE = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
 """Postgres as anybody runs it who has a million players: its defaults are for a machine of 512 MB."""
 AT_ONCE = 10**9
 """Messages a second, for the publisher: as fast as they are taken."""
