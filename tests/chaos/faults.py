@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from itertools import count
 
+from baton.orphans import signal_group
 from tests.chaos.watch import HAS_POINTS, Watch
 from tests.chaos.world import KINDS, World
 
@@ -134,12 +135,12 @@ class Faults:
         if (name := self._one_up(kind)) is None or not self._world.processes[name].runs:
             return False
         pid = self._world.processes[name].pid
-        os.killpg(pid, signal.SIGSTOP)
+        signal_group(pid, signal.SIGSTOP)
         self._paused.add(name)
 
         def go_on() -> None:
             self._paused.discard(name)
-            os.killpg(pid, signal.SIGCONT)
+            signal_group(pid, signal.SIGCONT)  # it may have come by a crash point before it stood still
 
         self._in(self._chance.uniform(0.5, 1.0) * self._longest_pause_s, go_on)
         return True
