@@ -132,6 +132,31 @@ async def test_a_second_answer_with_the_same_key_gets_the_same_response(
     assert problem(other) == (422, "idempotency_key_reused")
 
 
+async def test_an_answer_that_takes_the_long_way_is_the_same_answer(
+    client: httpx.AsyncClient, game: Game, rows: Rows
+) -> None:
+    player = game.players[0]
+    ways = [{"Content_Type": "application/json"}, {"Content_Type": "application/json; charset=utf-8"}]
+    for number, (first_way, again_way) in enumerate([ways, ways[::-1]]):
+        puzzle = rows.open_puzzle(player)
+        first, again = [
+            await answer(
+                client,
+                game,
+                player,
+                puzzle["puzzle_id"],
+                right_answer(puzzle),
+                Idempotency_Key=f"answer-{number}",
+                **way,
+            )
+            for way in (first_way, again_way)
+        ]
+        assert first.status_code == again.status_code == 200
+        assert first.content == again.content
+        assert first.json()["closed"]["verdict"] == "solved"
+    assert len(rows.events(game.session_id)) == 5
+
+
 async def test_a_second_answer_with_another_key_or_none_is_refused_and_tells_nobody(
     client: httpx.AsyncClient, game: Game, rows: Rows
 ) -> None:

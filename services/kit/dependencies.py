@@ -3,7 +3,6 @@
 What is behind it lies in modules of their own, which the worker, too, can load without a web framework.
 """
 
-import hashlib
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.kit.database import Database, Transaction
-from services.kit.idempotency import OncePerKey
+from services.kit.idempotency import OncePerKey, hash_of
 from services.kit.problem import Problem
 from services.kit.tokens import Identity, TokenError, Verifier
 
@@ -55,7 +54,7 @@ async def _identity(
 
 async def request_hash(request: Request) -> bytes:
     """What tells one request from another with the same Idempotency-Key."""
-    return hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode() + await request.body()).digest()
+    return hash_of(request.method, request.scope["path"], await request.body())
 
 
 async def _once(request: Request, key: IdempotencyKey = None) -> OncePerKey:

@@ -5,6 +5,7 @@ its response; if the first was rolled back, the second takes its place. Errors a
 nothing, and may be tried again.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,6 +40,11 @@ class Response(NamedTuple):
         if request_hash != self.request_hash:
             raise Problem(422, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
         return self.body
+
+
+def hash_of(method: str, path: str, body: bytes) -> bytes:
+    """What tells one request from another with the same key."""
+    return hashlib.sha256(f"{method} {path}\n".encode() + body).digest()
 
 
 class Responses:

@@ -20,6 +20,7 @@ from services.kit.tokens import TOKENS_REMEMBERED, Verifier
 from services.puzzle import models
 from services.puzzle.consumer import confirmations, consumer_name, events_consumer
 from services.puzzle.routers import puzzle
+from services.puzzle.routers.well_formed import WELL_FORMED_ANSWERS
 from services.puzzle.service.answering import Answers
 from services.puzzle.service.measuring import keep_measuring
 from services.puzzle.settings import PuzzleSettings
@@ -60,7 +61,15 @@ def create_app(settings: PuzzleSettings) -> FastAPI:
             await redis.aclose()
             await database.close()
 
-    app = web.create_app("puzzle", DESCRIPTION, settings, lifespan, [puzzle.router], exception_handlers=DATABASE_ERRORS)
+    app = web.create_app(
+        "puzzle",
+        DESCRIPTION,
+        settings,
+        lifespan,
+        [puzzle.router],
+        short_way=WELL_FORMED_ANSWERS,
+        exception_handlers=DATABASE_ERRORS,
+    )
     app.state.types = types
     app.state.idempotency = models.Idempotency
     app.state.verifier = Verifier(split(settings.public_keys), remembered=TOKENS_REMEMBERED)

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from services.kit.errors import problem_response
+from services.kit.front import MAX_BODY_BYTES
 from services.kit.problem import Problem
-from services.kit.web import MAX_BODY_BYTES
 from services.points.main import application
 from services.points.settings import PointsSettings
 from services.puzzle.main import create_app as puzzle

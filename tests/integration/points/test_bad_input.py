@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.kit.web import MAX_BODY_BYTES
+from services.kit.front import MAX_BODY_BYTES
 from tests.points_game import OPERATOR, Rows, Team, bearer, problem
 
 pytestmark = pytest.mark.anyio

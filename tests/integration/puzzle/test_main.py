@@ -54,3 +54,16 @@ async def test_it_is_ready_when_all_is_there_and_tells_its_metrics(database_url:
         assert "baton_answers_total" in (await client.get("/metrics")).text
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert {"/puzzles", "/players/{player_id}/puzzle", "/puzzles/{puzzle_id}/answer", "/puzzle-types"} <= set(paths)
+
+
+async def test_a_page_of_an_allowed_origin_may_read_what_its_answer_led_to(
+    database: Database, database_url: str, redis_url: str, rows: Rows
+) -> None:
+    game = await begin(database, Game(players=1, types=["memory"]))
+    puzzle = rows.open_puzzle(game.players[0])
+    settings = PuzzleSettings(database_url=database_url, redis_url=redis_url, cors_origins="https://page.example")
+    async with running(create_app(settings)) as client:
+        given = client, game, game.players[0], puzzle["puzzle_id"], right_answer(puzzle)
+        response = await answer(*given, Origin="https://page.example")
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "https://page.example"
