@@ -1,4 +1,4 @@
-"""What a route may ask for by its parameters: the transaction, the caller, and to take effect once for a key.
+"""What a route may ask for by its parameters: the transaction, and to take effect once for a key.
 
 What is behind it lies in modules of their own, which the worker, too, can load without a web framework.
 """
@@ -7,12 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.kit.database import Database, Transaction
 from services.kit.idempotency import OncePerKey, hash_of
-from services.kit.problem import Problem
-from services.kit.tokens import Identity, TokenError, Verifier
 
 IdempotencyKey = Annotated[
     str | None,
@@ -24,7 +21,6 @@ IdempotencyKey = Annotated[
         description="Repeat a request with the same key and it takes effect once.",
     ),
 ]
-_bearer = HTTPBearer(auto_error=False)
 
 
 async def _transaction(request: Request) -> AsyncIterator[Transaction]:
@@ -37,19 +33,6 @@ async def _snapshot(request: Request) -> AsyncIterator[Transaction]:
     database: Database = request.app.state.database
     async with database.transaction(snapshot=True) as transaction:
         yield transaction
-
-
-async def _identity(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Identity:
-    if credentials is None:
-        raise Problem(401, "token_missing", "This needs a token in the header 'Authorization: Bearer …'.")
-    verifier: Verifier = request.app.state.verifier
-    try:
-        return verifier.verify(credentials.credentials)
-    except TokenError as error:
-        code = "token_expired" if error.expired else "token_invalid"
-        raise Problem(401, code, f"{str(error).capitalize()}.") from error
 
 
 async def request_hash(request: Request) -> bytes:
@@ -66,9 +49,6 @@ RequestTransaction = Annotated[Transaction, Depends(_transaction, scope="functio
 
 RequestSnapshot = Annotated[Transaction, Depends(_snapshot, scope="function")]
 """For requests that only read, with more than one statement: they see one and the same state of the database."""
-
-Caller = Annotated[Identity, Depends(_identity)]
-"""Whoever sent the request; without a valid token it is refused with 401."""
 
 Once = Annotated[OncePerKey, Depends(_once)]
 """Runs a write once for the request's Idempotency-Key. The application's `state.idempotency` is the service's table."""

@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from contracts.ids import PlayerId, SessionId, TeamId
+from services.kit.caller import Caller
 from services.kit.database import Transaction
-from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
+from services.kit.dependencies import Once, RequestSnapshot, RequestTransaction
 from services.kit.tokens import Identity
 from services.points.domain.views import points_of
 from services.points.routers.access import AsOperator, in_team, of_team

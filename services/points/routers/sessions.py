@@ -7,9 +7,10 @@ import msgspec
 from fastapi import APIRouter, Request
 
 from contracts.ids import SessionId
+from services.kit.caller import Caller
 from services.kit.clock import now_ms
 from services.kit.database import Transaction
-from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
+from services.kit.dependencies import Once, RequestSnapshot, RequestTransaction
 from services.kit.settings import split
 from services.kit.tokens import Identity, Role
 from services.points import errors

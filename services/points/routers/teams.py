@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 from fastapi import APIRouter, Path
 
 from contracts.ids import PlayerId, TeamId
-from services.kit.dependencies import Caller, Once, RequestSnapshot, RequestTransaction
+from services.kit.caller import Caller
+from services.kit.dependencies import Once, RequestSnapshot, RequestTransaction
 from services.kit.tokens import Role
 from services.points import errors
 from services.points.routers.access import TokenSigner, in_team, of_team

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from services.kit.dependencies import Caller, Once, RequestTransaction
+from services.kit.caller import Caller
+from services.kit.dependencies import Once, RequestTransaction
 from services.kit.tokens import Verifier
 from services.points.routers.access import TokenSigner, in_team
 from services.points.schemas import TokenRefreshed

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from contracts.ids import PlayerId, PuzzleId
-from services.kit.dependencies import Caller, IdempotencyKey, Once, RequestTransaction, request_hash
+from services.kit.caller import Caller
+from services.kit.dependencies import IdempotencyKey, Once, RequestTransaction, request_hash
 from services.kit.idempotency import Key
 from services.kit.tokens import Role
 from services.puzzle import errors, schemas

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from contracts.frames import Join
 from contracts.ids import RoomSeq, SessionId
 from services.kit import metrics
-from services.kit.dependencies import Caller
+from services.kit.caller import Caller
 from services.kit.errors import ProblemDocument
 from services.kit.problem import Problem
 from services.kit.supervise import stop
