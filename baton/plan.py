@@ -63,7 +63,7 @@ def commands(plan: Plan, surroundings: Mapping[str, str]) -> list[Command]:
 def _service(name: str, plan: Plan, port: int, environment: Mapping[str, str]) -> Command:
     return Command(
         name,
-        [sys.executable, "-m", f"services.{name}.main"],
+        [sys.executable, "-m", "services", name],
         {**environment, "BATON_PORT": str(port)},
         ROOT,
         ready_url=f"http://{plan.local_host}:{port}/readyz",

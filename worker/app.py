@@ -3,6 +3,7 @@
 Beat asks for tasks by their names, and needs to load nothing of what they do: a worker alone imports them.
 """
 
+import gc
 import importlib
 import logging
 from typing import Any
@@ -59,4 +60,8 @@ def _configure_logs(**_: Any) -> None:
 
 @celeryd_init.connect
 def _import_tasks(**_: Any) -> None:
+    # What is imported stays: no garbage is looked for in it, here or in the processes forked off, which share it.
+    gc.disable()
     importlib.import_module("worker.tasks")
+    gc.freeze()
+    gc.enable()

@@ -1,4 +1,4 @@
-"""The points service put together: `python -m services.points.main`."""
+"""The points service put together: `python -m services points`."""
 
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -78,7 +78,3 @@ def main() -> None:
     settings = load(PointsSettings)
     logs.configure(settings, SCHEMA)
     serve(application(settings), settings)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The puzzle service: `python -m services.puzzle.main`. Everything is put together here, and only here."""
+"""The puzzle service: `python -m services puzzle`. Everything is put together here, and only here."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -81,7 +81,3 @@ def main() -> None:
     settings = load(PuzzleSettings)
     logs.configure(settings, "puzzle")
     web.serve(create_app(settings), settings)
-
-
-if __name__ == "__main__":
-    main()

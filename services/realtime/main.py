@@ -1,4 +1,4 @@
-"""Where the gateway is put together: `python -m services.realtime.main`."""
+"""Where the gateway is put together: `python -m services realtime`."""
 
 import asyncio
 import gc
@@ -136,7 +136,3 @@ def main() -> None:
     _allow_files(settings.max_connections)
     _collect_garbage_rarely()
     web.serve(create_app(settings), settings, server=DrainingServer, **server_options(settings))
-
-
-if __name__ == "__main__":
-    main()

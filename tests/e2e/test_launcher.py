@@ -73,7 +73,7 @@ class System:
     def service(self, name: str) -> psutil.Process:
         """The process of a service, whichever it is now."""
         for child in psutil.Process(self.process.pid).children():
-            if f"services.{name}.main" in child.cmdline():
+            if child.cmdline()[-2:] == ["services", name]:
                 return child
         raise AssertionError(f"{name} does not run")
 

@@ -29,7 +29,7 @@ async def gateway(
     environment = (
         os.environ | {"REDIS_URL": redis_url, "BATON_PORT": str(port), "BATON_LOG_LEVEL": "WARNING"} | settings
     )
-    command = [sys.executable, "-m", "services.realtime.main"]
+    command = [sys.executable, "-m", "services", "realtime"]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
 

@@ -34,7 +34,7 @@ class Baton(Subject):
             BATON_LOG_LEVEL="WARNING",
             PYTHONUNBUFFERED="1",
         )
-        with running([sys.executable, "-m", "services.realtime.main"], site.log, environment) as process:
+        with running([sys.executable, "-m", "services", "realtime"], site.log, environment) as process:
             wait_for(lambda: _is_ready(site.port), process)
             yield process
 

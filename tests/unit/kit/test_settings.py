@@ -1,11 +1,11 @@
 """Settings come from the environment, and a wrong one ends the process with a clear message."""
 
-import runpy
-from pathlib import Path
+import sys
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.__main__ import main
 from services.kit.settings import EXIT_CONFIGURATION, Settings, load, split
 from services.kit.tokens import DEVELOPMENT_PRIVATE_KEY, public_key_of
 from services.points.settings import PointsSettings
@@ -13,7 +13,6 @@ from services.puzzle.settings import PuzzleSettings
 from services.realtime.settings import RealtimeSettings
 from worker.settings import WorkerSettings
 
-ROOT = Path(__file__).parents[3]
 PROCESSES: list[type[Settings]] = [PointsSettings, PuzzleSettings, RealtimeSettings, WorkerSettings]
 
 
@@ -152,9 +151,10 @@ def test_lists_are_separated_by_commas() -> None:
 def test_a_service_with_a_wrong_setting_exits_with_78_and_says_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
+    monkeypatch.setattr(sys, "argv", ["services", service])
     monkeypatch.setenv("BATON_LOG_LEVEL", "LOUD")
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "services" / service / "main.py"), run_name="__main__")
+        main()
     assert ended.value.code == EXIT_CONFIGURATION
     said = capsys.readouterr()
     assert said.out == ""
