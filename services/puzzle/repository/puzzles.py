@@ -64,10 +64,12 @@ async def due_sessions(transaction: Transaction, limit: int) -> list[SessionId]:
     return list((await transaction.connection.execute(statement)).scalars())
 
 
-async def due_puzzles(transaction: Transaction, session_id: SessionId, at: int) -> list[Puzzle]:
-    """The session's open puzzles whose time is up at `at`, in the order of their deadlines."""
-    statement = select(*_COLUMNS).where(puzzles.c.session_id == session_id, _IS_OPEN, puzzles.c.deadline <= at)
-    rows = await transaction.connection.execute(statement.order_by(puzzles.c.deadline, puzzles.c.puzzle_id))
+async def due_puzzles(transaction: Transaction, session_ids: Collection[SessionId], at: int) -> list[Puzzle]:
+    """The sessions' open puzzles whose time is up at `at`, in the order of their deadlines."""
+    these = puzzles.c.session_id == any_(bindparam("session_ids", type_=ARRAY(Uuid)))
+    statement = select(*_COLUMNS).where(these, _IS_OPEN, puzzles.c.deadline <= at)
+    in_order = statement.order_by(puzzles.c.deadline, puzzles.c.puzzle_id)
+    rows = await transaction.connection.execute(in_order, {"session_ids": list(session_ids)})
     return [_puzzle(row) for row in rows]
 
 

@@ -39,7 +39,11 @@ _of_puzzles = select(puzzles.c.session_id).where(
 
 _find = select(*_COLUMNS).where(sessions.c.session_id == bindparam("session_id"))
 _LOCK = _find.with_for_update()
-_LOCK_UNLESS_HELD = _find.with_for_update(skip_locked=True)
+_LOCK_UNLESS_HELD = (
+    select(*_COLUMNS)
+    .where(sessions.c.session_id == any_(bindparam("session_ids", type_=ARRAY(Uuid))))
+    .with_for_update(skip_locked=True)
+)
 # In one order, so that two who lock several never wait for each other.
 _find_by_puzzles = select(*_COLUMNS).where(sessions.c.session_id.in_(_of_puzzles)).order_by(sessions.c.session_id)
 _LOCK_BY_PUZZLES = _find_by_puzzles.with_for_update()
@@ -57,9 +61,10 @@ async def lock(transaction: Transaction, session_id: SessionId) -> Session | Non
     return await _first(transaction, _LOCK, session_id=session_id)
 
 
-async def lock_unless_held(transaction: Transaction, session_id: SessionId) -> Session | None:
-    """The session, locked; None also where somebody else holds it at the moment."""
-    return await _first(transaction, _LOCK_UNLESS_HELD, session_id=session_id)
+async def lock_unless_held(transaction: Transaction, session_ids: Collection[SessionId]) -> dict[SessionId, Session]:
+    """Those of the sessions that nobody else holds at the moment, locked."""
+    rows = await transaction.connection.execute(_LOCK_UNLESS_HELD, {"session_ids": list(session_ids)})
+    return {row.session_id: _session(row) for row in rows}
 
 
 async def lock_by_puzzles(

@@ -1,6 +1,6 @@
 """What the worker has done here: close what is overdue, send again, forget, and say how far a session has come."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -8,10 +8,10 @@ import structlog
 from contracts.ids import SessionId
 from services.kit import idempotency, metrics
 from services.kit.clock import now_ms
-from services.kit.database import Database, Transaction
+from services.kit.database import Database, Transaction, is_away
 from services.kit.pruning import in_batches
 from services.puzzle import domain, models
-from services.puzzle.domain import Status
+from services.puzzle.domain import Puzzle, Session, Status, Turn
 from services.puzzle.repository import finished, puzzles, sessions
 from services.puzzle.service.dealing import keep, next_turn, outbox
 from services.puzzle.service.failures import dead_letters
@@ -21,6 +21,8 @@ from services.puzzle.types.registry import Registry, installed
 log = structlog.get_logger()
 
 SESSIONS_AT_ONCE = 100
+EXPIRED_AT_ONCE = 50
+"""Sessions in which puzzles expire in one transaction: an answer to one of them waits for it."""
 
 
 class Position(NamedTuple):
@@ -36,7 +38,7 @@ def load_types() -> Registry:
 
 
 async def expire_due(database: Database, types: Registry, limit: int = 200) -> int:
-    """Close the puzzles whose time is up and deal the next ones, in up to `limit` sessions, one transaction for each.
+    """Close the puzzles whose time is up and deal the next ones, in up to `limit` sessions, many in one transaction.
 
     Any number may run at once: a session that is held at the moment is left for the next time. Returns how many
     puzzles were closed. One session's failure does not stop the others; they are raised together at the end.
@@ -44,32 +46,56 @@ async def expire_due(database: Database, types: Registry, limit: int = 200) -> i
     async with database.transaction() as transaction:
         due = await puzzles.due_sessions(transaction, limit)
     closed = 0
-    failures: list[Exception] = []
-    for session_id in due:
+    failures: dict[SessionId, Exception] = {}
+    for start in range(0, len(due), EXPIRED_AT_ONCE):
+        batch = due[start : start + EXPIRED_AT_ONCE]
         try:
-            async with database.transaction() as transaction:
-                closed += await _expire_session(transaction, types, session_id)
-        except Exception as error:  # noqa: BLE001 (raised below, after the other sessions had their turn)
-            log.error("expire_failed", session_id=str(session_id), error=repr(error))
-            failures.append(error)
+            closed += await _expire(database, types, batch, failures)
+        except Exception as error:
+            if is_away(error):
+                raise
+            for session_id in batch:  # so that the one that fails spoils no other
+                try:
+                    closed += await _expire(database, types, [session_id], failures)
+                except Exception as its_own:
+                    if is_away(its_own):
+                        raise
+                    failures[session_id] = its_own
     metrics.puzzles_expired.inc(closed)
+    for session_id, failure in failures.items():
+        log.error("expire_failed", session_id=str(session_id), error=repr(failure))
     if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(due)} sessions could not be handled", failures)
+        raise ExceptionGroup(f"{len(failures)} of {len(due)} sessions could not be handled", list(failures.values()))
     return closed
 
 
-async def _expire_session(transaction: Transaction, types: Registry, session_id: SessionId) -> int:
-    session = await sessions.lock_unless_held(transaction, session_id)
-    if session is None or session.status is not Status.ACTIVE:
-        return 0
-    at = domain.instant(session, await now_ms(transaction.connection))
-    due = await puzzles.due_puzzles(transaction, session_id, at)
+async def _expire(
+    database: Database, types: Registry, session_ids: Collection[SessionId], failures: dict[SessionId, Exception]
+) -> int:
+    async with database.transaction() as transaction:
+        locked = await sessions.lock_unless_held(transaction, session_ids)
+        now = await now_ms(transaction.connection)
+        instants = {s.session_id: domain.instant(s, now) for s in locked.values() if s.status is Status.ACTIVE}
+        overdue: dict[SessionId, list[Puzzle]] = {session_id: [] for session_id in instants}
+        for puzzle in await puzzles.due_puzzles(transaction, overdue, max(instants.values(), default=now)):
+            if domain.is_over(puzzle, instants[puzzle.session_id]):
+                overdue[puzzle.session_id].append(puzzle)
+        turns: list[Turn] = []
+        for session_id, at in instants.items():
+            try:
+                turns += _turns(types, locked[session_id], overdue[session_id], at)
+            except Exception as error:  # noqa: BLE001 (it is this session's alone, of which nothing is kept)
+                failures[session_id] = error
+        await keep(transaction, turns)
+    return len(turns)
+
+
+def _turns(types: Registry, session: Session, overdue: Sequence[Puzzle], at: int) -> list[Turn]:
     turns = []
-    for puzzle in due:
+    for puzzle in overdue:
         turns.append(turn := next_turn(types, session, puzzle.player_id, at, closing=expiry(types, puzzle, at)))
         session = turn.session
-    await keep(transaction, turns)
-    return len(due)
+    return turns
 
 
 async def positions(transaction: Transaction, session_ids: Collection[SessionId]) -> dict[SessionId, Position]:

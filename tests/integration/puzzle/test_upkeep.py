@@ -85,6 +85,28 @@ async def test_a_session_that_fails_stops_no_other_and_is_reported(database: Dat
     assert [len(rows.events(game.session_id)) for game in (broken, sound)] == [1, 2]
 
 
+async def test_a_session_that_the_database_refuses_spoils_no_other(database: Database, rows: Rows) -> None:
+    broken, *sound = [await begin(database, Game(players=2)) for _ in range(3)]
+    end_of_time = 2**63 - 1
+    rows.change("UPDATE puzzle.sessions SET last_at = %s WHERE session_id = %s", end_of_time, broken.session_id)
+    rows.change("UPDATE puzzle.puzzles SET deadline = 1")
+    with pytest.raises(ExceptionGroup, match="1 of 3 sessions"):
+        await expire_due(database, TYPES)
+    assert len(rows.events(broken.session_id)) == 2
+    assert [[event.version for event in rows.events(game.session_id)] for game in sound] == [[1, 2, 3, 4]] * 2
+
+
+async def test_what_is_not_overdue_yet_stays_open_in_a_batch_with_a_session_that_is_ahead(
+    database: Database, rows: Rows
+) -> None:
+    ahead, behind = [await begin(database, Game(players=1)) for _ in range(2)]
+    rows.change("UPDATE puzzle.sessions SET last_at = %s WHERE session_id = %s", local_ms() + HOUR_MS, ahead.session_id)
+    overdue = rows.open_puzzle(behind.players[0])["puzzle_id"]
+    rows.change("UPDATE puzzle.puzzles SET deadline = 1 WHERE session_id = %s", ahead.session_id)
+    assert await expire_due(database, TYPES) == 1
+    assert rows.puzzle(overdue)["status"] == "open"
+
+
 async def test_nothing_expires_in_a_session_that_is_over(database: Database, game: Game, rows: Rows) -> None:
     rows.let_time_run_out(rows.open_puzzle(game.players[0])["puzzle_id"])
     await apply(database, game.finished())
