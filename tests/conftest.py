@@ -23,7 +23,7 @@ from psycopg import sql
 
 from baton.servers import Postgres, Valkey
 from tests import direct
-from tests.scheduling import ByServers
+from tests.scheduling import BySystems
 
 SCHEMAS = ("puzzle", "points")
 KEPT_TABLES = ["alembic_version", "epoch"]
@@ -31,8 +31,8 @@ OURS = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByServers:
-    return ByServers(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySystems:
+    return BySystems(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,15 +1,20 @@
-"""How `make test` hands the tests to its workers: file by file, and the one whole system is started only once."""
+"""How `make test` hands the tests to its workers: file by file, but for those of whole systems, which are two lots.
+
+One lot shares one system, which is started only once. The other starts systems of its own, one after the other: any
+two of them at once, beside the shared one, would be more than two cores can bear.
+"""
 
 from xdist.scheduler import LoadScopeScheduling
 
-WHOLE_SYSTEM = "tests/e2e/"
-OF_THEIR_OWN = ("tests/e2e/test_launcher.py",)
-"""Tests of whole systems that start others than the one of their folder."""
+SHARED_SYSTEM = "tests/e2e/"
+OWN_SYSTEMS = ("tests/chaos/test_chaos.py", "tests/e2e/test_launcher.py")
 
 
-class ByServers(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """A file to a worker, as `--dist loadfile` has it, and all files that share the one whole system to the same."""
+class BySystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """A file to a worker, as `--dist loadfile` has it, and each lot of whole systems to one."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return WHOLE_SYSTEM if file.startswith(WHOLE_SYSTEM) and file not in OF_THEIR_OWN else file
+        if file in OWN_SYSTEMS:
+            return "own systems"
+        return SHARED_SYSTEM if file.startswith(SHARED_SYSTEM) else file
