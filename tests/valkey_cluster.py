@@ -12,6 +12,7 @@ import redis
 
 from baton.ports import any_free
 from baton.servers import ONCE, Valkey
+from services.kit.redis_client import DRIVER
 
 SLOTS = 16_384
 MASTERS = 3
@@ -36,7 +37,7 @@ class Node(Valkey):
 
     def ask(self, *command: object) -> Any:
         """What this very server answers."""
-        with redis.Redis(port=self.port, socket_timeout=5, retry=ONCE, protocol=2) as client:
+        with redis.Redis(port=self.port, socket_timeout=5, retry=ONCE, protocol=2, driver_info=DRIVER) as client:
             return client.execute_command(*command)
 
     def meet(self, other: "Node") -> None:
