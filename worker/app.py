@@ -18,6 +18,9 @@ from worker import pulse
 from worker.schedule import SCHEDULE
 from worker.settings import WorkerSettings
 
+GARBAGE_AFTER = 50_000
+"""New objects after which the youngest are looked through: more than a batch makes."""
+
 settings = load(WorkerSettings)
 
 # A task that is lost with its worker is not missed: beat asks for every one again. So nothing is kept for it in the
@@ -59,9 +62,12 @@ def _configure_logs(**_: Any) -> None:
 
 
 @celeryd_init.connect
-def _import_tasks(**_: Any) -> None:
-    # What is imported stays: no garbage is looked for in it, here or in the processes forked off, which share it.
+def load_tasks(**_: Any) -> None:
+    """Import the tasks. What is imported stays: no garbage is looked for in it, here or in the processes forked off,
+    which share it; and seldom in what a batch makes, which holds itself in no circles.
+    """
     gc.disable()
     importlib.import_module("worker.tasks")
     gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
     gc.enable()

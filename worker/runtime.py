@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
+import uvloop
 from redis.exceptions import RedisError
 
 from contracts.ids import SessionId
@@ -80,7 +81,7 @@ class Runtime:
     def run(self, use: Callable[[Resources], Awaitable[T]]) -> T:
         """The result of `use`, after everything that its transactions posted was sent."""
         if self._runner is None:
-            self._runner = asyncio.Runner()
+            self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         return self._runner.run(self._use(use))
 
     async def _use(self, use: Callable[[Resources], Awaitable[T]]) -> T:

@@ -1,5 +1,6 @@
 """Time: starts, eliminations and ends that are due, and operators' ticks. Work grows with what is due."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import NamedTuple, Protocol
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 
 BATCH = 200
 """Games settled in one transaction: an answer to one of them waits for it."""
+LANES = 2
+"""Batches under way at once."""
 LONGEST_RUN_S = 2.0
 """After so long others have their turn, and what is left is done in the next run."""
 
@@ -40,6 +43,8 @@ class _Reached(NamedTuple):
     version: int = 0
 
 
+Claim = Callable[[Transaction, int, int, Collection[SessionId]], Awaitable[dict[SessionId, Game]]]
+PositionsOf = Callable[[Mapping[SessionId, Game], int], Awaitable[Mapping[SessionId, Position]]]
 AskPositions = Callable[[Collection[SessionId]], Awaitable[Mapping[SessionId, Position]]]
 """Asks the puzzle service for positions; those of sessions it has not heard of are left out."""
 
@@ -68,32 +73,41 @@ async def settle_due(database: Database, ask: AskPositions) -> int:
     return await _in_batches(database, due.claim_due, positions)
 
 
-async def _in_batches(
-    database: Database,
-    claim: Callable[[Transaction, int, int, Collection[SessionId]], Awaitable[dict[SessionId, Game]]],
-    positions_of: Callable[[Mapping[SessionId, Game], int], Awaitable[Mapping[SessionId, Position]]],
-) -> int:
-    settled = 0
+async def _in_batches(database: Database, claim: Claim, positions_of: PositionsOf) -> int:
+    """Settle batches until nothing is due: while one waits for the database, another is worked out."""
     failures: dict[SessionId, Exception] = {}
     ends_at = time.monotonic() + LONGEST_RUN_S
-    while time.monotonic() < ends_at:
-        positions: Mapping[SessionId, Position] = {}
-        try:
-            async with database.transaction() as transaction:
-                now = await now_ms(transaction.connection)
-                claimed = await claim(transaction, now, BATCH, failures)
-                if not claimed:
-                    break
-                positions = await positions_of(claimed, now)
-                done = await _settle(transaction, claimed, positions)
-            settled += done
-        except Exception as error:
-            if not positions or is_away(error):
-                raise
-            settled += await _one_by_one(database, positions, failures)
+    lanes: list[asyncio.Task[int]] = []
+
+    async def lane(group: asyncio.TaskGroup) -> int:
+        settled = 0
+        while time.monotonic() < ends_at:
+            positions: Mapping[SessionId, Position] = {}
+            try:
+                async with database.transaction() as transaction:
+                    now = await now_ms(transaction.connection)
+                    claimed = await claim(transaction, now, BATCH, failures)
+                    if not claimed:
+                        break
+                    if len(claimed) == BATCH and len(lanes) < LANES:  # there is more
+                        lanes.append(group.create_task(lane(group)))
+                    positions = await positions_of(claimed, now)
+                    done = await _settle(transaction, claimed, positions)
+                settled += done
+            except Exception as error:
+                if not positions or is_away(error):
+                    raise
+                settled += await _one_by_one(database, positions, failures)
+        return settled
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            lanes.append(group.create_task(lane(group)))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
     if failures:
         raise ExceptionGroup(f"{len(failures)} sessions could not be settled", list(failures.values()))
-    return settled
+    return sum(task.result() for task in lanes)
 
 
 async def _one_by_one(

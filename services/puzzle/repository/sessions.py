@@ -39,12 +39,16 @@ _of_puzzles = select(puzzles.c.session_id).where(
 
 _find = select(*_COLUMNS).where(sessions.c.session_id == bindparam("session_id"))
 _LOCK = _find.with_for_update()
-_LOCK_UNLESS_HELD = (
-    select(*_COLUMNS)
-    .where(sessions.c.session_id == any_(bindparam("session_ids", type_=ARRAY(Uuid))))
-    .with_for_update(skip_locked=True)
-)
+_are_these = sessions.c.session_id == any_(bindparam("session_ids", type_=ARRAY(Uuid)))
+_LOCK_UNLESS_HELD = select(*_COLUMNS).where(_are_these).with_for_update(skip_locked=True)
 # In one order, so that two who lock several never wait for each other.
+_LOCK_ALL = select(sessions.c.session_id).where(_are_these).order_by(sessions.c.session_id).with_for_update()
+_FIX = (
+    update(sessions)
+    .where(_are_these)
+    .values(last_at=func.greatest(sessions.c.last_at, NOW_MS))
+    .returning(sessions.c.session_id, sessions.c.last_at, sessions.c.version)
+)
 _find_by_puzzles = select(*_COLUMNS).where(sessions.c.session_id.in_(_of_puzzles)).order_by(sessions.c.session_id)
 _LOCK_BY_PUZZLES = _find_by_puzzles.with_for_update()
 _LOCK_BY_PUZZLES_UNLESS_HELD = _find_by_puzzles.with_for_update(skip_locked=True)
@@ -165,15 +169,7 @@ async def fix_positions(
     transaction: Transaction, session_ids: Collection[SessionId]
 ) -> list[tuple[SessionId, int, int]]:
     """Id, last instant and version of sessions, after setting their last instant to now at least. Locks them."""
-    these = sessions.c.session_id.in_(session_ids)
-    # In one order, so that two callers never wait for each other.
-    await transaction.connection.execute(
-        select(sessions.c.session_id).where(these).order_by(sessions.c.session_id).with_for_update()
-    )
-    rows = await transaction.connection.execute(
-        update(sessions)
-        .where(these)
-        .values(last_at=func.greatest(sessions.c.last_at, NOW_MS))
-        .returning(sessions.c.session_id, sessions.c.last_at, sessions.c.version)
-    )
-    return [(row.session_id, row.last_at, row.version) for row in rows]
+    these = {"session_ids": list(session_ids)}
+    await transaction.connection.execute(_LOCK_ALL, these)
+    rows = await transaction.connection.execute(_FIX, these)
+    return [(session_id, last_at, version) for session_id, last_at, version in rows]

@@ -1,5 +1,6 @@
 """Settling many sessions: in batches, by any number of workers, and none holds up the others."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -51,6 +52,48 @@ def test_all_that_is_due_is_settled_in_batches(stage: Stage, monkeypatch: pytest
     assert [len(question) for question in asked.questions] == [2, 2, 1]
     assert [session_id for question in asked.questions for session_id in question] == ids[::-1]  # most overdue first
     assert {stage.session(session_id)["survival_ms"] for session_id in ids} == {15 * HOUR}
+
+
+def test_a_batch_is_worked_out_while_another_waits(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "BATCH", 2)
+    for session_id in playing(stage, 4):
+        stage.let_pass(session_id, 16 * HOUR)
+
+    async def settle(held: Resources) -> int:
+        both = asyncio.Barrier(2)
+
+        async def ask(session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
+            async with asyncio.timeout(20), both:
+                return await held.positions(session_ids)
+
+        return await settling.settle_due(held.points, ask)
+
+    assert stage.runtime.run(settle) == 4
+
+
+def test_where_one_of_two_batches_cannot_be_asked_about_that_is_raised_and_nothing_stays_locked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "BATCH", 2)
+    for session_id in playing(stage, 4):
+        stage.let_pass(session_id, 16 * HOUR)
+
+    async def settle(held: Resources) -> int:
+        asked = 0
+
+        async def ask(session_ids: Collection[SessionId]) -> Mapping[SessionId, Position]:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise ConnectionError("away")
+            await asyncio.Event().wait()
+            return {}
+
+        return await settling.settle_due(held.points, ask)
+
+    with pytest.raises(ConnectionError):
+        stage.runtime.run(settle)
+    assert tasks.settle() == 4
 
 
 def test_workers_share_what_is_due_without_overlap(

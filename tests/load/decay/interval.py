@@ -8,7 +8,10 @@ import resource
 import sys
 import time
 
-from worker import tasks
+from worker.app import load_tasks
+
+load_tasks()
+from worker import tasks  # noqa: E402 (as a worker comes to them)
 
 
 def settle() -> int:
