@@ -19,12 +19,12 @@ from services.kit import crash_points, metrics
 from services.kit.clock import now_ms
 from services.kit.database import Database, Transaction
 from services.kit.redis_client import ValkeyClient
+from services.kit.stream_adding import add
 
 log = structlog.get_logger()
 
 FIRST_RETRY_MS = 2_000
 LONGEST_RETRY_MS = 30_000
-STREAM_LENGTH = 100_000
 WAITING_LIMIT = 50_000
 
 
@@ -152,8 +152,11 @@ class Relay:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), 200))]
             pipeline = self._redis.pipeline(transaction=False)
+            streams: dict[str, list[bytes]] = {}
             for event in batch:
-                pipeline.xadd(event.stream, {"e": event.payload}, maxlen=STREAM_LENGTH, approximate=True)
+                streams.setdefault(event.stream, []).append(event.payload)
+            for stream, payloads in streams.items():
+                add(pipeline, stream, payloads)
             crash_points.passed("send.before")
             try:
                 await pipeline.execute()
@@ -161,5 +164,5 @@ class Relay:
                 metrics.outbox_send_failures.labels(batch[0].stream).inc(len(batch))
                 raise
             crash_points.passed("send.after")
-            for event in batch:
-                metrics.outbox_sent.labels(event.stream).inc()
+            for stream, payloads in streams.items():
+                metrics.outbox_sent.labels(stream).inc(len(payloads))

@@ -17,6 +17,7 @@ from contracts.events import Confirmation, encode
 from contracts.ids import SessionId
 from services.kit import crash_points, metrics
 from services.kit.redis_client import BLOCK_MS, ValkeyClient
+from services.kit.stream_adding import add
 from services.kit.stream_entries import Entry, RawEntry, entries_of
 
 log = structlog.get_logger()
@@ -203,10 +204,9 @@ class Consumer:
             return
         pipeline = self._redis.pipeline(transaction=False)
         if self._confirmations:
-            for entry in entries:
-                if entry.head.event_id is not None:
-                    confirmation = encode(Confirmation(event_id=entry.head.event_id))
-                    pipeline.xadd(self._confirmations, {"e": confirmation}, maxlen=100_000, approximate=True)
+            events = [entry.head.event_id for entry in entries if entry.head.event_id is not None]
+            if events:
+                add(pipeline, self._confirmations, [encode(Confirmation(event_id=event)) for event in events])
         self._add_drop(pipeline, [entry.id for entry in entries])
         crash_points.passed("acknowledge.before")
         await pipeline.execute()
