@@ -20,6 +20,7 @@ from baton.plan import ROOT
 from baton.ports import any_free
 from baton.servers import Valkey
 from tests.integration.baton.alive import descendants, survivors, wait_until
+from tests.no_tls import NO_TLS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -80,7 +81,7 @@ class System:
     def ask(self, name: str, path: str, method: str = "GET", **request: Any) -> httpx.Response:
         """Ask a service on its own port."""
         url = f"http://127.0.0.1:{self.service(name).environ()['BATON_PORT']}{path}"
-        return httpx.request(method, url, trust_env=False, **request)
+        return httpx.request(method, url, trust_env=False, verify=NO_TLS, **request)
 
     def interrupt(self) -> int:
         """Press Ctrl-C, so to say, and return the exit code."""

@@ -16,6 +16,7 @@ from services.kit.redis_client import ValkeyClient, connect
 from services.realtime.main import create_app, server_options
 from services.realtime.settings import RealtimeSettings
 from tests.integration.realtime.points import Points
+from tests.no_tls import NO_TLS
 
 
 def serving(settings: RealtimeSettings) -> AbstractContextManager[str]:
@@ -90,5 +91,5 @@ async def points(redis: Redis) -> AsyncIterator[Points]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as client:
         yield client

@@ -35,6 +35,7 @@ from tests.integration.realtime.raw import (
     raw,
     upgraded,
 )
+from tests.no_tls import NO_TLS
 
 MB = 1 << 20
 QUEUE_BYTES = 1 << 18
@@ -66,7 +67,7 @@ async def target(redis_url: str, log: Path) -> AsyncIterator[Target]:
     settings = {"BATON_SEND_QUEUE_BYTES": str(QUEUE_BYTES), "BATON_JOIN_TIMEOUT_S": "1", "BATON_LOG_LEVEL": "INFO"}
     with log.open("wb") as output:
         async with (
-            httpx.AsyncClient(trust_env=False) as http,
+            httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http,
             gateway(redis_url, http, output, **settings) as running,
         ):
             yield Target(running.url, psutil.Process(running.process.pid), log)
