@@ -7,7 +7,7 @@ two of them at once, beside the shared one, would be more than two cores can bea
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED_SYSTEM = "tests/e2e/"
-OWN_SYSTEMS = ("tests/chaos/test_chaos.py", "tests/e2e/test_launcher.py")
+OWN_SYSTEMS = ("tests/chaos/test_chaos.py", "tests/e2e/test_demo_alone.py", "tests/e2e/test_launcher.py")
 
 
 class BySystems(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types

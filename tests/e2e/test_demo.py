@@ -1,50 +1,21 @@
 """`python -m baton demo` for real: bots play whole games on a real system."""
 
-import os
 import signal
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 
 from baton.demo.summary import Summary
-from baton.demo.system import ROOT
 from baton.ports import any_free
+from tests.e2e.demo import QUICK, demo, start_demo
 from tests.e2e.system import System
-from tests.integration.baton.alive import wait_until
 
-QUICK_RULES = '{"start_points": 10, "award": 1, "decay": 1, "interval_ms": 250, "countdown_ms": 500}'
-QUICK = ["--speed", "3", "--rules", QUICK_RULES]
-"""A few seconds of play."""
 ENDLESS = ["--speed", "2", "--rules", '{"start_points": 1000, "decay": 1, "interval_ms": 60000, "countdown_ms": 500}']
 
 
 @pytest.fixture
 def url(system: System) -> str:
     return system.url("realtime")
-
-
-def start_demo(*words: str, settings: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "baton", "demo", *words],
-        cwd=ROOT,
-        env={**os.environ, **(settings or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def demo(*words: str, settings: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """Exit code, output and errors of a whole demo."""
-    with start_demo(*words, settings=settings) as process:
-        output, errors = process.communicate(timeout=110)
-    return process.returncode, output, errors
 
 
 @pytest.mark.timeout(180)
@@ -88,27 +59,6 @@ def test_ctrl_c_stops_it_cleanly(url: str) -> None:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == "demo: stopped\n"
-
-
-@pytest.mark.timeout(240)
-def test_where_nothing_runs_it_starts_a_system_of_its_own_and_leaves_nothing_of_it() -> None:
-    with tempfile.TemporaryDirectory(prefix="baton-test-demo-") as folder:
-        Path(folder).chmod(0o711)
-        settings = {"BATON_DATA_DIR": f"{folder}/none", "TMPDIR": folder}
-        code, output, errors = demo("--plain", *QUICK, settings=settings)
-        assert code == 0, output + errors
-        assert "starting one of our own" in output
-        wait_until(lambda: not processes_in(folder), 20, "the end of all that was started")
-        assert list(Path(folder).iterdir()) == []
-
-
-def processes_in(folder: str) -> list[psutil.Process]:
-    """The processes whose command line names the folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(folder in word for word in process.info["cmdline"] or []):
-            found.append(process)
-    return found
 
 
 def test_without_an_answer_from_the_address_it_says_so(url: str) -> None:
