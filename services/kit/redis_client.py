@@ -16,6 +16,7 @@ from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as ValkeyAwayError
 from redis.exceptions import RedisClusterException
 
+from services.kit.packing import pack_by_hiredis
 from services.kit.redis_url import addresses, is_cluster
 
 DRIVER = DriverInfo(lib_version=__version__)
@@ -124,7 +125,7 @@ def connect(url: str, *, max_connections: int = 64) -> ValkeyClient:
         "driver_info": DRIVER,
     }
     if not is_cluster(url):
-        return Redis.from_url(url, **options)
+        return pack_by_hiredis(Redis.from_url(url, **options))
     first, *more = addresses(url)
     client = ClusterClient.from_url(
         first,
