@@ -12,11 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
-from psycopg.rows import DictRow
 
 from baton.orphans import dies_with_us
 from baton.ping import node_name
@@ -25,7 +23,6 @@ from baton.ports import any_free
 from baton.processes import Command
 from baton.secrets_file import local_secrets
 from services.kit.migrate import migrate
-from tests import direct
 from tests.e2e.system import Process, System, wait_for
 
 SERVICES = ("puzzle", "points", "realtime")
@@ -82,16 +79,11 @@ class World(System):
             wait_for(lambda process=process: process.is_ready(self.http), f"{name} is ready", within=120)  # type: ignore[misc]  # mypy infers no lambda defaults
 
     def stop(self) -> None:
-        direct.close()
         super().stop()
         self._quick.close()
         if self._network is not None:
             self._network.kill()
             self._network.wait()
-
-    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
-        """Look into the database, over a connection that is kept: logins take their time, and there are many looks."""
-        return direct.query(self.postgres.url, statement, parameters)
 
     def copies(self, kind: str) -> list[str]:
         """The names of a kind's processes."""

@@ -14,10 +14,8 @@ from typing import Any, Self
 
 import httpx
 import psutil
-import psycopg
 import redis
 from prometheus_client.parser import text_string_to_metric_families
-from psycopg.rows import DictRow, dict_row
 
 from baton.orphans import dies_with_us, signal_group
 from baton.ping import worker_answers
@@ -29,6 +27,7 @@ from baton.servers import Postgres, Valkey
 from contracts.channels import room_key
 from contracts.ids import SessionId
 from services.kit.migrate import migrate
+from tests import direct
 
 GATEWAYS = ("realtime", "realtime-2")
 READY_WITHIN_S = 60.0
@@ -149,6 +148,7 @@ class System:
 
     def stop(self) -> None:
         """Leave nothing behind."""
+        direct.close()
         for process in self.processes.values():
             process.kill()
         self.valkey.stop()
@@ -197,10 +197,9 @@ class System:
             if sample.name == metric and labels.items() <= sample.labels.items()
         )
 
-    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
+    def query(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[direct.Row]:
         """Look into the database, past all services."""
-        with psycopg.connect(self.postgres.url, row_factory=dict_row, connect_timeout=5) as connection:
-            return connection.execute(statement.encode(), parameters).fetchall()
+        return direct.query(self.postgres.url, statement, parameters)
 
     def number(self, statement: str) -> int:
         """The only value of a query."""
