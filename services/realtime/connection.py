@@ -9,6 +9,7 @@ from typing import Protocol
 
 from contracts.ids import RoomSeq
 from services.kit import metrics
+from services.realtime.audience import Audience
 from services.realtime.backlog import Backlog
 from services.realtime.close_codes import Close
 from services.realtime.frame import Batch, Frame
@@ -21,6 +22,9 @@ class Wire(Protocol):
     """What a connection writes to. It calls the connection's `pause` when a client does not take what was written, and
     `resume` as soon as everything was taken. None of these waits or raises, also not when the client is gone.
     """
+
+    descriptor: int | None
+    """Where all may be written that the client takes at once, past what waits. None where that cannot be done."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -36,6 +40,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_audience",
         "_backlog",
         "_flowing",
         "_gone",
@@ -52,6 +57,7 @@ class Connection:
         self._wire = wire
         self._write = wire.write
         self._limit = limit_bytes
+        self._audience: Audience | None = None
         self._backlog: Backlog | None = None
         self._flowing = True
         self._paused = False
@@ -86,6 +92,17 @@ class Connection:
             elif frame.seq > self.seq:
                 self.close(Close.SEQUENCE_LOST)
 
+    def step_in(self, audience: Audience) -> int | None:
+        """Let the audience write to the socket itself, if the client has taken everything, and has what others have."""
+        if not self._flowing or self.seq != audience.seq or self._wire.descriptor is None:
+            return None
+        self._audience = audience
+        return self._wire.descriptor
+
+    def take_rest(self, data: bytes) -> None:
+        """Write what the socket did not take at once."""
+        self._write(data)
+
     def send(self, frame: Frame) -> None:
         """Write a frame that must not be lost; a client for which there is no room left is closed."""
         if self._flowing:
@@ -98,7 +115,7 @@ class Connection:
         if self.closing is not None or self._gone:
             return
         self.closing = close
-        self._flowing = False
+        self._stop()
         metrics.closes.labels(close.reason).inc()
         queue = self._take_backlog()
         if queue and close is not Close.SLOW_CONSUMER:
@@ -108,7 +125,7 @@ class Connection:
     def pause(self) -> None:
         """The client takes nothing at the moment: queue from now on."""
         self._paused = True
-        self._flowing = False
+        self._stop()
         if self._stall is None and not self._gone:
             self._stall = asyncio.get_running_loop().call_later(STALL_S, self.close, Close.SLOW_CONSUMER)
             metrics.paused_connections.inc()
@@ -126,9 +143,17 @@ class Connection:
     def lost(self) -> None:
         """The client has gone."""
         self._gone = True
-        self._flowing = False
+        self._stop()
         self._end_stall()
         self._backlog = None
+
+    def _stop(self) -> None:
+        """Nothing more goes straight to the socket."""
+        self._flowing = False
+        audience, self._audience = self._audience, None
+        if audience is not None and self._wire.descriptor is not None:
+            self.seq = audience.seq
+            audience.step_out(self._wire.descriptor)
 
     def _offer(self, frame: Frame) -> None:
         if self._flowing:

@@ -12,6 +12,7 @@ from contracts.rooms import Status
 from services.kit import metrics
 from services.kit.clock import local_ms
 from services.kit.tokens import Identity, Role
+from services.realtime.audience import Member
 from services.realtime.close_codes import Close, Refused
 from services.realtime.frame import Frame
 from services.realtime.hub import Hub
@@ -19,7 +20,7 @@ from services.realtime.listener import Subscriptions
 from services.realtime.pubsub import NotListeningError
 from services.realtime.reading import Position, Reading
 from services.realtime.recovery import RoomReader, RoomUnavailableError, UnknownSessionError
-from services.realtime.room import Member, Room
+from services.realtime.room import Room
 from services.realtime.upkeep import Upkeep
 
 log = structlog.get_logger()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import structlog
 
@@ -10,6 +9,7 @@ from contracts.channels import room_key
 from contracts.frames import decode_event
 from contracts.ids import PlayerId, RoomSeq, SessionId
 from contracts.rooms import PlayerLeft
+from services.realtime.audience import Audience, Member
 from services.realtime.close_codes import Close
 from services.realtime.frame import Batch, Frame
 from services.realtime.reading import Position, Reading
@@ -28,16 +28,6 @@ _HEAD = 64
 """Where an event's type stands in its frame: behind a number of at most 20 digits."""
 
 
-class Member(Protocol):
-    """Somebody in a room. None of these waits or raises, and none changes the room while it is called."""
-
-    def begin(self, seq: RoomSeq, frames: Iterable[Frame]) -> None: ...
-
-    def deliver(self, batch: Batch) -> None: ...
-
-    def close(self, close: Close) -> None: ...
-
-
 class Room:
     """A session's room in this gateway. Its `position` is what all its members have, or skip because they have more.
 
@@ -50,6 +40,7 @@ class Room:
         self.session_id = session_id
         self.key = room_key(session_id)
         self.members: dict[Member, PlayerId] = {}
+        self._audience = Audience()
         self._on_gap = on_gap
         self._on_dirty = on_dirty
         self._epoch: str | None = None
@@ -109,9 +100,7 @@ class Room:
         frames, self._out = self._out, []
         if not frames:
             return 0  # the room was restarted meanwhile
-        batch = Batch(frames)
-        for member in self.members:
-            member.deliver(batch)
+        self._audience.deliver(Batch(frames))
         for frame in frames:
             if frame.seq and (left := _who_left(frame)):
                 self._dismiss(left)
@@ -143,6 +132,7 @@ class Room:
         self.reading = None
         self._epoch, self._seq = position or (None, RoomSeq(0))
         self._newest = self._seq
+        self._audience.restart(self._seq)
 
     @contextmanager
     def joining(self) -> Iterator[None]:
@@ -177,12 +167,19 @@ class Room:
             return False
         member.begin(RoomSeq(position.seq + len(since)), [*frames, *since])
         self.members[member] = player_id
+        self._audience.add(member)
         if self.is_behind:
             self._on_gap(self)
         return True
 
+    def leave(self, member: Member) -> None:
+        """It is nobody's member any more; it has been lost."""
+        self.members.pop(member, None)
+        self._audience.remove(member)
+
     def _start(self, position: Position) -> None:
         self._epoch, self._seq = position
+        self._audience.restart(self._seq)
         self._held = {seq: frame for seq, frame in self._held.items() if seq > position.seq}
         self._release()
 

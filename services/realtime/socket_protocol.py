@@ -6,6 +6,7 @@ whose minor version it is pinned; tests/integration/realtime/test_hostile.py gua
 """
 
 import asyncio
+import os
 from typing import Any, Final
 
 from websockets.frames import Frame as WebSocketFrame
@@ -42,6 +43,7 @@ class SocketProtocol(PingingProtocol):
     _visitor: Visitor | None = None
     _control: TokenBucket | None = None
     _late_bytes = 0
+    descriptor: int | None = None
     _parsing = False
     """Whether websockets' parser has been given anything but whole frames, and so has to be given all the rest."""
 
@@ -62,6 +64,12 @@ class SocketProtocol(PingingProtocol):
         del self.scope, self.request, self.response
         if self.disconnected:
             self._part()
+            return
+        if self.transport.get_extra_info("sslcontext") is None:
+            # One of our own: the transport's may be another client's by the time that we hear of its end.
+            self.descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+        if self.transport.get_write_buffer_size():
+            visitor.pause()
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -194,6 +202,8 @@ class SocketProtocol(PingingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._part()
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
     def _may_send_control_frame(self) -> bool:
         if self._control is None:

@@ -15,6 +15,7 @@ from contracts.frames import StreamEnd, encode
 from contracts.ids import RoomSeq
 from services.kit import metrics
 from services.kit.supervise import wait
+from services.realtime.audience import Audience
 from services.realtime.backlog import Backlog
 from services.realtime.close_codes import Close
 from services.realtime.frame import Batch, Frame
@@ -61,6 +62,12 @@ class Stream:
                 self.close(Close.SEQUENCE_LOST)
                 return
         self._wake.set()
+
+    def step_in(self, audience: Audience) -> None:
+        """Never: a stream has no socket of its own."""
+
+    def take_rest(self, data: bytes) -> None:
+        """Nothing was taken before."""
 
     def close(self, close: Close) -> None:
         """End the stream after what waits, or at once where the client is too slow to be sent that."""

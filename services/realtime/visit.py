@@ -140,7 +140,7 @@ class Visit:
         self._end_deadline()
         self.connection.lost()
         if self.room is not None:
-            self.room.members.pop(self.connection, None)
+            self.room.leave(self.connection)
             if self.identity is not None:
                 self._visits.presence.leave(self.room.session_id, self.identity)
         self._visits.end(self)
@@ -172,7 +172,7 @@ class Visit:
 
     def _be_in(self, room: Room, identity: Identity) -> None:
         if self not in self._visits.open:
-            room.members.pop(self.connection, None)  # the client went while it was let in
+            room.leave(self.connection)  # the client went while it was let in
             return
         self.room = room
         token, self._token = self._token or "", None

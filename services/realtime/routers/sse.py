@@ -136,7 +136,7 @@ class _StreamResponse(Response):
         connections.inc()
         leaving.callback(connections.dec)
         room = await visits.entrance.enter(stream, session_id, identity, since)
-        leaving.callback(room.members.pop, stream, None)
+        leaving.callback(room.leave, stream)
         visits.presence.join(session_id, identity)
         leaving.callback(visits.presence.leave, session_id, identity)
         delay_s = auth.expires_in_s(identity, visits.settings.token_grace_s)

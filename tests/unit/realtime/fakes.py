@@ -1,6 +1,8 @@
 """Fakes of the gateway's own ports, and how to read what was written to them."""
 
 import asyncio
+import socket
+from contextlib import suppress
 
 from prometheus_client import REGISTRY
 
@@ -10,6 +12,8 @@ from services.realtime.frame import Batch, Frame
 
 class FakeWire:
     """A client's socket. It keeps what was written, and refuses what nobody may do to a socket."""
+
+    descriptor: int | None = None
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
@@ -32,6 +36,39 @@ class FakeWire:
     def texts(self) -> list[str]:
         """The messages that were written."""
         return texts(b"".join(self.writes))
+
+
+class PipedWire(FakeWire):
+    """One whose socket may be written to past it. It keeps all that it is given in the order in which it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self.descriptor = self._near.fileno()
+
+    def write(self, data: bytes) -> None:
+        self.drain()
+        super().write(data)
+
+    def drain(self) -> None:
+        """Take what waits in the socket."""
+        with suppress(BlockingIOError):
+            while self._far.fileno() != -1 and (data := self._far.recv(1 << 20)):
+                self.writes.append(data)
+
+    def hang_up(self) -> None:
+        self._far.close()
+
+    def free(self) -> None:
+        self._near.close()
+        self._far.close()
+
+    @property
+    def texts(self) -> list[str]:
+        self.drain()
+        return super().texts
 
 
 def texts(wire: bytes) -> list[str]:

@@ -4,10 +4,11 @@ from uuid import uuid4
 import pytest
 
 from contracts.ids import PlayerId, RoomSeq, SessionId
+from services.realtime.audience import Member
 from services.realtime.connection import Connection
 from services.realtime.hub import Hub
 from services.realtime.reading import Position
-from services.realtime.room import Member, Room
+from services.realtime.room import Room
 from tests.unit.realtime.fakes import FakeWire, counted
 
 
@@ -106,7 +107,7 @@ def test_a_room_is_closed_when_it_has_been_empty_for_long_enough(hub: Hub) -> No
     _enter(room, member, seq=1)
     assert hub.age(0.0, 5.0) == []
     assert hub.age(6.0, 5.0) == []
-    room.members.pop(member)
+    room.leave(member)
     assert hub.age(10.0, 5.0) == []
     with room.joining():
         assert hub.age(20.0, 5.0) == []
