@@ -19,6 +19,7 @@ BREACHES = {
     "baton/breach.py": "import services.points.service",
     "services/puzzle/types/breach.py": "import sqlalchemy",
     "services/points/routers/breach.py": "import services.points.main",
+    "services/realtime/main.py": "import services.kit.database",
     "services/realtime/hub.py": "import redis",
 }
 
