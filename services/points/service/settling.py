@@ -103,8 +103,8 @@ async def _in_batches(database: Database, claim: Claim, positions_of: PositionsO
     try:
         async with asyncio.TaskGroup() as group:
             lanes.append(group.create_task(lane(group)))
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors  # as if there were one batch at a time
     if failures:
         raise ExceptionGroup(f"{len(failures)} sessions could not be settled", list(failures.values()))
     return sum(task.result() for task in lanes)
