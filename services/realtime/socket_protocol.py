@@ -6,7 +6,6 @@ whose minor version it is pinned; tests/integration/realtime/test_hostile.py gua
 """
 
 import asyncio
-import os
 from typing import Any, Final
 
 from websockets.frames import Frame as WebSocketFrame
@@ -66,8 +65,8 @@ class SocketProtocol(PingingProtocol):
             self._part()
             return
         if self.transport.get_extra_info("sslcontext") is None:
-            # One of our own: the transport's may be another client's by the time that we hear of its end.
-            self.descriptor = os.dup(self.transport.get_extra_info("socket").fileno())
+            # It is closed after `connection_lost`, and so never another client's while it is used here.
+            self.descriptor = self.transport.get_extra_info("socket").fileno()
         if self.transport.get_write_buffer_size():
             visitor.pause()
 
@@ -202,8 +201,6 @@ class SocketProtocol(PingingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._part()
-        if self.descriptor is not None:
-            os.close(self.descriptor)
 
     def _may_send_control_frame(self) -> bool:
         if self._control is None:
