@@ -40,7 +40,9 @@ def create_app(
     add_error_handlers(app)
     for router in [*routers, health.router]:
         app.include_router(router)
-    if origins := split(settings.cors_origins):
+    origins = split(settings.cors_origins)
+    app.state.has_cors = bool(origins)
+    if origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,

@@ -1,7 +1,7 @@
 """Every message of a stream is delivered one to five times, and out of order.
 
-The proxy turns each `XADD stream` into an `XADD stream:held`, whose reply is as good. From there a `Shuffler` takes
-what came within a moment, and adds it to the stream itself, each entry one to five times, shuffled.
+The proxy has `kit/stream_adding.py` add to `stream:held` instead of the stream, whose reply is as good. From there a
+`Shuffler` takes what came within a moment, and adds it to the stream itself, each entry one to five times, shuffled.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ def _held(stream: str) -> str:
 
 
 def _key(stream: str) -> bytes:
-    return b"$4\r\nXADD\r\n$%d\r\n%s\r\n" % (len(stream), stream.encode())
+    """As the one key of a script."""
+    return b"$1\r\n1\r\n$%d\r\n%s\r\n" % (len(stream), stream.encode())
 
 
 REWRITES = [(_key(stream), _key(_held(stream))) for stream in STREAMS]

@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as LostError
 from baton.ports import any_free
 from baton.servers import Valkey
 from contracts.channels import PUZZLE_EVENTS
+from services.kit.stream_adding import add
 from tests.chaos.proxy import Proxy
 from tests.chaos.shuffling import Shuffler, hold_back
 from tests.points_game import until
@@ -72,7 +73,9 @@ async def deliveries(valkey: Valkey, *, calm: bool) -> list[int]:
         shuffler = Shuffler(f"redis://127.0.0.1:{valkey.port}/0", random.Random(1))
         shuffler.calm = calm
         for number in range(ENTRIES):
-            await client.xadd(PUZZLE_EVENTS, {"e": str(number)})
+            pipeline = client.pipeline(transaction=False)
+            add(pipeline, PUZZLE_EVENTS, [b"%d" % number])
+            await pipeline.execute()
         assert await direct.xlen(PUZZLE_EVENTS) == 0
         running = asyncio.create_task(shuffler.run(PUZZLE_EVENTS))
 

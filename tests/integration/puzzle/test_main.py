@@ -1,10 +1,13 @@
 """The process put together: what it needs, and what it can do without."""
 
+from typing import Any
+
 import pytest
 from prometheus_client import REGISTRY
 
 from baton.ports import any_free
 from services.kit.database import Database
+from services.kit.front import Front
 from services.puzzle.main import create_app
 from services.puzzle.settings import PuzzleSettings
 from tests.puzzle_game import Game, Rows, answer, bearer, begin, problem, right_answer, running
@@ -54,6 +57,27 @@ async def test_it_is_ready_when_all_is_there_and_tells_its_metrics(database_url:
         assert "baton_answers_total" in (await client.get("/metrics")).text
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert {"/puzzles", "/players/{player_id}/puzzle", "/puzzles/{puzzle_id}/answer", "/puzzle-types"} <= set(paths)
+
+
+async def _never(*_: object) -> None:
+    raise AssertionError("FastAPI was asked")
+
+
+async def test_a_well_formed_answer_of_our_own_page_does_not_need_fastapi(
+    database: Database, database_url: str, redis_url: str, rows: Rows
+) -> None:
+    game = await begin(database, Game(players=1, types=["memory"]))
+    puzzle = rows.open_puzzle(game.players[0])
+    app = create_app(PuzzleSettings(database_url=database_url, redis_url=redis_url))
+    async with running(app) as client:
+        assert (await client.get("/livez")).status_code == 200
+        front: Any = app.middleware_stack
+        while not isinstance(front, Front):
+            front = front.app
+        front._app = _never
+        given = client, game, game.players[0], puzzle["puzzle_id"], right_answer(puzzle)
+        response = await answer(*given, Origin="https://page.example", Content_Type="application/json")
+    assert response.status_code == 200
 
 
 async def test_a_page_of_an_allowed_origin_may_read_what_its_answer_led_to(
