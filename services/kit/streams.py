@@ -6,6 +6,7 @@ long as what is under way.
 
 import asyncio
 import enum
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -27,6 +28,8 @@ CLAIM_IDLE_MS = 15_000
 CLAIM_EVERY_S = 2.0
 HOLD_S = 2.0
 """How long an entry that came too early waits for its predecessor before it is left to the producer's re-send."""
+APART_S = 0.008
+"""How far apart readings begin, of which each may lead to a transaction: as in grouping.py."""
 BATCH = 128
 LANES_AT_ONCE = 8
 """Sessions handled side by side; fewer than the pool has connections, since requests need some too."""
@@ -84,6 +87,7 @@ class Consumer:
         self._confirmations = confirmations
         self._turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._held: list[Entry] = []
+        self._next_read_at = -math.inf
 
     async def run(self) -> None:
         """Consume for ever. Raises when Valkey or the database fails; nothing is lost by it."""
@@ -124,8 +128,13 @@ class Consumer:
         return entries_of(reply[1])
 
     async def _read(self) -> list[Entry]:
+        """What came since; where readings follow each other closely, what comes in some milliseconds comes together."""
+        loop = asyncio.get_running_loop()
+        if (wait_s := self._next_read_at - loop.time()) > 0:
+            await asyncio.sleep(wait_s)
         block = 20 if self._held else BLOCK_MS
         reply = await self._redis.xreadgroup(self._group, self._name, {self._stream: ">"}, count=BATCH, block=block)
+        self._next_read_at = loop.time() + APART_S
         return entries_of(flatten(reply))
 
     async def _handle(self, entries: list[Entry]) -> None:
