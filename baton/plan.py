@@ -45,7 +45,8 @@ def commands(plan: Plan, surroundings: Mapping[str, str]) -> list[Command]:
     """
     common = _common(plan, surroundings)
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app"]
-    worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--hostname", "baton@%h"]
+    alone = ["--without-mingle", "--without-gossip"]  # workers have nothing to tell each other: ADR 7
+    worker = [*celery, "worker", "--loglevel", "INFO", "--concurrency", "2", "--hostname", "baton@%h", *alone]
     beat = [*celery, "beat", "--loglevel", "INFO", "--schedule", str(plan.folder / "beat-schedule")]
     broker = common["CELERY_BROKER_URL"]
     talks = common.get("BATON_LOG_LEVEL", "INFO") in {"DEBUG", "INFO"}

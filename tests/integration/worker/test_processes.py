@@ -41,7 +41,9 @@ def processes(
     celery = [sys.executable, "-m", "celery", "-A", "worker.app"]
     started = {}
     for number in (1, 2):
-        worker = [*celery, "worker", "--concurrency", "1", "--hostname", f"worker{number}@%h", "--loglevel", "INFO"]
+        alone = ["--without-mingle", "--without-gossip"]
+        name = f"worker{number}@%h"
+        worker = [*celery, "worker", "--concurrency", "1", "--hostname", name, "--loglevel", "INFO", *alone]
         beat = [*celery, "beat", "--schedule", str(folder / f"schedule-{number}"), "--loglevel", "INFO"]
         ping = (broker, node_name(f"worker{number}"))
         commands = [
