@@ -136,6 +136,6 @@ async def test_a_gateway_that_hears_its_own_probe_is_ready(gateway_url: str, htt
     ready = {"ready": True, "checks": {"listener": "ok", "valkey": "ok", "open": "ok"}, "degraded": {}}
 
     async def is_ready() -> bool:
-        return (await http.get(f"{gateway_url}/readyz")).json() == ready
+        return bool((await http.get(f"{gateway_url}/readyz")).json() == ready)
 
     await until(is_ready)  # tests before it may have held it up
