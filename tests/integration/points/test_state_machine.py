@@ -12,7 +12,7 @@ from contracts.rooms import EndReason, VoidReason
 from tests.integration.points.table import Table, play
 from tests.integration.points.world import world
 
-GAMES = int(os.environ.get("GAMES", "80"))
+GAMES = int(os.environ.get("GAMES", "160"))
 SEED = int(os.environ.get("SEED", "1"))
 CORNERS = (
     "events done",
