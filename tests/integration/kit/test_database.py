@@ -151,10 +151,12 @@ async def test_a_lock_is_not_waited_for_without_end(database: Database, database
 async def test_a_connection_that_died_in_the_pool_is_replaced(database: Database, database_url: str) -> None:
     await database.ping()
     with psycopg.connect(database_url, autocommit=True) as killer:
-        killer.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        ended = killer.execute(  # and waits until they are gone
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+        ).fetchall()
+    assert (True,) in ended
+    assert (False,) not in ended
     await database.ping()
 
 
