@@ -10,6 +10,7 @@ class Close(enum.Enum):
     SLOW_CONSUMER = 4000, "slow_consumer"
     ROOM_UNAVAILABLE = 4001, "room_unavailable"
     SEQUENCE_LOST = 4002, "sequence_lost"
+    NO_PONG = 4003, "no_pong"
     JOIN_TIMEOUT = 4500, "join_timeout"
     INVALID_TOKEN = 4501, "invalid_token"
     EXPIRED_TOKEN = 4502, "expired_token"

@@ -14,11 +14,16 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 
 STEP_S: Final = 0.05
+STOOD_S: Final = 0.5
+"""A wheel so late has stood with its process. Less is the load of the moment, and is made up for."""
 PING_HEAD: Final = b"\x89\x04"
 
 
 class Wheel:
-    """Calls each function that is on it once every `turn_s`, first at any time within that."""
+    """Calls each function that is on it once every `turn_s`, first at any time within that.
+
+    `stood_at` is when, by the loop's clock, it last went on after it had stood, as when the process had been stopped.
+    """
 
     def __init__(self, turn_s: float) -> None:
         self._slots: list[set[Callable[[], None]]] = [set() for _ in range(max(1, round(turn_s / STEP_S)))]
@@ -27,6 +32,7 @@ class Wheel:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0.0
+        self.stood_at = 0.0
 
     def add(self, call: Callable[[], None]) -> int:
         """Call that from now on. Returns its place, by which it is removed."""
@@ -48,8 +54,12 @@ class Wheel:
 
     def _wait(self) -> None:
         # Counted from when the last step was due, or a turn would take the longer the more there is to do.
+        loop = asyncio.get_running_loop()
         self._due_at += self._step_s
-        self._timer = asyncio.get_running_loop().call_at(self._due_at, self._step)
+        if loop.time() > self._due_at + STOOD_S:
+            # Made up for, whole turns would be over at once, and nobody had had the time that a turn is.
+            self._due_at = self.stood_at = loop.time()
+        self._timer = loop.call_at(self._due_at, self._step)
 
     def _step(self) -> None:
         self._wait()  # before the calls, so that none of them can stop the others
@@ -63,7 +73,10 @@ _wheels: WeakKeyDictionary[ServerState, Wheel] = WeakKeyDictionary()
 
 
 class PingingProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket whose client is pinged once every `ws_ping_interval`, and gone if it has not answered by the next."""
+    """A WebSocket whose client is pinged once every `ws_ping_interval`, and gone if it has not answered by the next.
+
+    It is given until the one after that where the gateway has stood meanwhile: its answer may be waiting to be read.
+    """
 
     _place: int | None = None
 
@@ -87,6 +100,9 @@ class PingingProtocol(WebSocketsSansIOProtocol):
         if self.close_sent or self.transport.is_closing():
             self.stop_keepalive()
         elif self.pending_ping_payload is not None:
+            if self._wheel is not None and self.ping_sent_at < self._wheel.stood_at:
+                self.ping_sent_at = self._wheel.stood_at
+                return
             self.stop_keepalive()
             self.keepalive_timeout()
         else:

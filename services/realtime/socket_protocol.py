@@ -13,6 +13,7 @@ from websockets.protocol import State
 
 from services.kit import metrics
 from services.realtime.buckets import TokenBucket
+from services.realtime.close_codes import Close
 from services.realtime.http_protocol import LAST_WRITE_S, clients_log
 from services.realtime.keepalive import PingingProtocol
 from services.realtime.visitor import Visitor
@@ -164,10 +165,7 @@ class SocketProtocol(PingingProtocol):
         self._abort_in(LAST_WRITE_S)
 
     def keepalive_timeout(self) -> None:
-        super().keepalive_timeout()
-        metrics.closes.labels("no_pong").inc()
-        self._part()
-        self._abort_in(LAST_WRITE_S)
+        self._fail(*Close.NO_PONG.value)
 
     def close(self, code: int, reason: str) -> None:
         """Close after what was written, and abort where the client does not take that, or answer it, in time."""
@@ -182,7 +180,7 @@ class SocketProtocol(PingingProtocol):
 
     def shutdown(self) -> None:
         if self.handshake_complete and not self.close_sent:
-            self.close(1012, "service_restart")
+            self.close(*Close.SERVICE_RESTART.value)
         else:
             super().shutdown()
         self._part()
@@ -211,7 +209,7 @@ class SocketProtocol(PingingProtocol):
         return False
 
     def _fail(self, code: int, reason: str) -> None:
-        """The client has broken a rule: say so, and wait for nothing."""
+        """The client has broken a rule, or is silent: say so, and wait for nothing."""
         if self.close_sent or self.transport.is_closing():
             return
         metrics.closes.labels(reason).inc()

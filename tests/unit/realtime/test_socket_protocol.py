@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,11 @@ from services.realtime import socket_protocol
 from services.realtime.socket_protocol import SOCKET_EXTENSION, SocketProtocol
 from tests.unit.realtime.fakes import counted
 from tests.unit.realtime.served import Served, served
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class Guest:
@@ -124,15 +130,12 @@ async def test_a_client_that_answers_no_ping_is_closed_and_counted() -> None:
     before = counted("baton_closes_total", reason="no_pong")
     async with served(inn, ws_ping_interval=0.05, ws_ping_timeout=0.05) as place:
         reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-        writer.write(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        writer.write(HANDSHAKE)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         ping = await reader.readexactly(6)
         assert ping[:2] == b"\x89\x04"
         rest = await reader.read()
-        assert (rest[0], rest[2:4]) == (0x88, (1011).to_bytes(2))
+        assert (rest[0], rest[2:4]) == (0x88, (4003).to_bytes(2))
         writer.close()
     assert (inn.guest.states, counted("baton_closes_total", reason="no_pong")) == (["lost"], before + 1)
 
@@ -142,6 +145,24 @@ async def test_a_client_that_answers_pings_may_stay_and_its_way_is_measured() ->
     async with served(inn, ws_ping_interval=0.01, ws_ping_timeout=5.0) as place, visiting(place):
         await _until(lambda: inn.guest.socket is not None and inn.guest.socket.last_ping_rtt)
         assert inn.guest.states == []
+
+
+async def test_who_could_not_answer_since_the_gateway_stood_still_has_the_time_of_a_ping_again() -> None:
+    inn = Inn()
+    async with served(inn, ws_ping_interval=0.4, ws_ping_timeout=0.4) as place:
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        ping = await reader.readexactly(6)
+        time.sleep(2.0)  # noqa: ASYNC251 (the whole process stands, for several turns of pings)
+        began = time.monotonic()
+        while time.monotonic() < began + 0.2:  # noqa: ASYNC110 (no event tells that nothing more is due)
+            await asyncio.sleep(0)  # and whatever was due meanwhile is done
+        assert inn.guest.states == []
+        writer.write(b"\x8a\x84" + bytes(4) + ping[2:])
+        assert (await reader.readexactly(2)) == ping[:2]
+        assert (await reader.readexactly(4)) != ping[2:]
+        writer.close()
 
 
 async def test_who_was_gone_before_the_visit_began_is_lost_at_once() -> None:
@@ -199,10 +220,7 @@ async def test_an_application_that_fails_is_told_to_the_log_and_to_the_client(ca
 
     async with served(broken) as place:
         reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
-        writer.write(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        writer.write(HANDSHAKE)
         assert (await reader.read()).startswith(b"HTTP/1.1 500 ")
         writer.close()
     assert "the application failed" in caplog.text
