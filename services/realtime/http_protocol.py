@@ -1,5 +1,5 @@
 """Requests within limits of time and size: what uvicorn's HTTP protocol leaves open. It reaches into uvicorn 0.54, to
-whose minor version it is pinned; tests/integration/realtime/test_hostile.py guards an upgrade.
+whose minor version it is pinned; tests/integration/realtime/test_hostile_*.py guard an upgrade.
 """
 
 import asyncio

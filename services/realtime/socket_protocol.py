@@ -2,7 +2,7 @@
 
 uvicorn parses HTTP and makes the handshake. From then on a socket is ours: nothing waits for it, frames go straight to
 its transport, and what a client does is bounded in time, bytes and number. This class reaches into uvicorn 0.54, to
-whose minor version it is pinned; tests/integration/realtime/test_hostile.py guards an upgrade.
+whose minor version it is pinned; tests/integration/realtime/test_hostile_*.py guard an upgrade.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import structlog
 import uvicorn
@@ -16,6 +17,8 @@ from services.kit.redis_client import ValkeyClient, connect
 from services.realtime.main import create_app, server_options
 from services.realtime.settings import RealtimeSettings
 from tests.integration.realtime.points import Points
+from tests.integration.realtime.processes import gateway
+from tests.integration.realtime.target import QUEUE_BYTES, Target
 from tests.no_tls import NO_TLS
 
 
@@ -72,6 +75,20 @@ def new_gateway(redis_url: str) -> Iterator[Callable[..., str]]:
     """Starts one more gateway with these settings, and returns its address."""
     with ExitStack() as stack:
         yield lambda **settings: stack.enter_context(serving(RealtimeSettings(**({"redis_url": redis_url} | settings))))
+
+
+@pytest.fixture(scope="module")
+async def target(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+    """A gateway in a process of its own, which has to outlive all that the tests of a file do to it."""
+    log = tmp_path_factory.mktemp("gateway") / "log"
+    settings = {"BATON_SEND_QUEUE_BYTES": str(QUEUE_BYTES), "BATON_JOIN_TIMEOUT_S": "1", "BATON_LOG_LEVEL": "INFO"}
+    with log.open("wb") as output:
+        async with (
+            httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http,
+            gateway(redis_url, http, output, **settings) as running,
+        ):
+            yield Target(running.url, psutil.Process(running.process.pid), log)
+            assert running.process.returncode is None
 
 
 @pytest.fixture

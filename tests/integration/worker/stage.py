@@ -8,15 +8,18 @@ from contracts.ids import PlayerId, PuzzleId, SessionId
 from services.kit.database import Transaction
 from services.points.domain.rules import KNOWN_PUZZLE_TYPES
 from services.points.repository.outbox import outbox as points_outbox
-from services.points.service import answers, sessions, teams
+from services.points.service import answers, sessions, settling, teams
 from services.puzzle.service import roster
 from services.puzzle.service.answering import Given, answer_all
 from services.puzzle.service.dealing import outbox as puzzle_outbox
 from tests import direct
 from tests.points_game import Rows
 from tests.puzzle_game import right_answer
+from worker import tasks
 from worker.runtime import Resources, Runtime
 
+HOUR = 3_600_000
+SLOW = {"interval_ms": HOUR}
 QUICK = ["concentration", "memory", "multitasking"]
 """Types that may be answered at once; the fourth takes its time."""
 
@@ -120,3 +123,23 @@ class Stage:
         """Until the database's clock is past an instant."""
         while self.rows.value("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)") <= instant:
             time.sleep(0.005)
+
+
+def playing(stage: Stage, **rules: Any) -> SessionId:
+    """A game of two that has begun, and of which both services know everything."""
+    [session_id] = all_playing(stage, 1, **rules)
+    return session_id
+
+
+def all_playing(stage: Stage, number: int, **rules: Any) -> list[SessionId]:
+    """So many games of that kind."""
+    ids = [stage.started(**rules) for _ in range(number)]
+    stage.wait_until(stage.session(ids[-1])["starts_at"])
+    assert tasks.end_countdowns() == number
+    stage.carry()
+    return ids
+
+
+async def settle(held: Resources) -> int:
+    """The body of the task `settle`, for any runtime."""
+    return await settling.settle_due(held.points, held.positions)

@@ -11,21 +11,10 @@ import pytest
 from contracts.ids import SessionId
 from services.points.service import settling
 from services.puzzle.service.upkeep import Position
-from tests.integration.worker.stage import Stage
+from tests.integration.worker.stage import HOUR, SLOW, Stage, all_playing, playing, settle
 from tests.points_game import Rows
 from worker import tasks
 from worker.runtime import Resources
-
-HOUR = 3_600_000
-
-
-def playing(stage: Stage, number: int, **rules: Any) -> list[SessionId]:
-    """Games of two that have begun, and of which both services know everything."""
-    ids = [stage.started(interval_ms=HOUR, **rules) for _ in range(number)]
-    stage.wait_until(stage.session(ids[-1])["starts_at"])
-    assert tasks.end_countdowns() == number
-    stage.carry()
-    return ids
 
 
 class Asked:
@@ -44,7 +33,7 @@ class Asked:
 
 def test_all_that_is_due_is_settled_in_batches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "BATCH", 2)
-    ids = playing(stage, 5)
+    ids = all_playing(stage, 5, **SLOW)
     for number, session_id in enumerate(ids):
         stage.let_pass(session_id, (16 + number) * HOUR)
     asked = Asked()
@@ -56,7 +45,7 @@ def test_all_that_is_due_is_settled_in_batches(stage: Stage, monkeypatch: pytest
 
 def test_a_batch_is_worked_out_while_another_waits(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "BATCH", 2)
-    for session_id in playing(stage, 4):
+    for session_id in all_playing(stage, 4, **SLOW):
         stage.let_pass(session_id, 16 * HOUR)
 
     async def settle(held: Resources) -> int:
@@ -75,7 +64,7 @@ def test_where_one_of_two_batches_cannot_be_asked_about_that_is_raised_and_nothi
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settling, "BATCH", 2)
-    for session_id in playing(stage, 4):
+    for session_id in all_playing(stage, 4, **SLOW):
         stage.let_pass(session_id, 16 * HOUR)
 
     async def settle(held: Resources) -> int:
@@ -100,7 +89,7 @@ def test_workers_share_what_is_due_without_overlap(
     stage: Stage, side_by_side: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settling, "BATCH", 2)
-    ids = playing(stage, 10)
+    ids = all_playing(stage, 10, **SLOW)
     for session_id in ids:
         stage.let_pass(session_id, 16 * HOUR)
     asked = Asked()
@@ -111,7 +100,7 @@ def test_workers_share_what_is_due_without_overlap(
 def test_a_session_that_waits_for_an_answer_is_asked_about_once_and_again_when_that_was_applied(
     stage: Stage, rows: Rows
 ) -> None:
-    waiting, ready = playing(stage, 2)
+    waiting, ready = all_playing(stage, 2, **SLOW)
     stage.solve(waiting, 0)
     for session_id in (waiting, ready):
         rows.change("UPDATE points.sessions SET due_at = 0 WHERE session_id = %s", session_id)
@@ -128,7 +117,7 @@ def test_a_session_that_waits_for_an_answer_is_asked_about_once_and_again_when_t
 
 
 def test_requested_ticks_wait_for_answers_as_well(stage: Stage, rows: Rows) -> None:
-    [session_id] = playing(stage, 1)
+    [session_id] = all_playing(stage, 1, **SLOW)
     stage.solve(session_id, 0)
 
     async def ask(held: Resources) -> None:
@@ -147,7 +136,7 @@ def test_a_session_that_cannot_be_settled_is_tried_once_a_run_and_its_neighbours
     stage: Stage, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settling, "BATCH", 2)
-    broken, *whole = playing(stage, 4)
+    broken, *whole = all_playing(stage, 4, **SLOW)
     stage.let_pass(broken, 20 * HOUR)
     for session_id in whole:
         stage.let_pass(session_id, 16 * HOUR)
@@ -165,7 +154,7 @@ def test_a_session_that_cannot_be_settled_is_tried_once_a_run_and_its_neighbours
 
 def test_a_consumer_that_was_away_for_minutes_has_changed_no_result(stage: Stage, rows: Rows) -> None:
     """Nobody is put out meanwhile; afterwards all have the instants that they would have had."""
-    session_id, *others = playing(stage, 3, start_points=2, award=1)
+    session_id, *others = all_playing(stage, 3, **SLOW, start_points=2, award=1)
     players = stage.seats(session_id, "player_id")
     stage.let_pass(session_id, HOUR + HOUR // 2)
     stage.solve(session_id, 0)  # in time; points hears of it long after both would be at zero
@@ -194,3 +183,40 @@ def _shift_events(rows: Rows, session_id: SessionId, duration_ms: int) -> None:
         rows.change(
             "UPDATE puzzle.outbox SET payload = %s WHERE event_id = %s", msgspec.json.encode(event), row["event_id"]
         )
+
+
+def test_settled_side_by_side_is_settled_once(stage: Stage, side_by_side: Callable[..., list[Any]]) -> None:
+    ids = [playing(stage, **SLOW) for _ in range(4)]
+    for session_id in ids:
+        stage.let_pass(session_id, 16 * HOUR)
+    side_by_side(settle)
+    tasks.settle()
+    for session_id in ids:
+        assert stage.session(session_id)["survival_ms"] == 15 * HOUR
+        types = [
+            row["type"]
+            for row in stage.rows.all(
+                "SELECT type FROM points.session_events WHERE session_id = %s ORDER BY seq", session_id
+            )
+        ]
+        assert types.count("player.eliminated") == 2
+        assert types.count("session.finished") == 1
+        assert types[-1] == "session.finished"
+
+
+def test_a_session_that_cannot_be_settled_does_not_hold_up_the_others(stage: Stage, rows: Rows) -> None:
+    broken, whole = playing(stage, **SLOW), playing(stage, **SLOW)
+    for session_id in (broken, whole):
+        stage.let_pass(session_id, 16 * HOUR)
+    rows.change(
+        "INSERT INTO points.session_events (session_id, seq, type, at, frame)"
+        " SELECT session_id, seq + 1, 'wrong', 0, '' FROM points.sessions WHERE session_id = %s",
+        broken,
+    )
+    with pytest.raises(ExceptionGroup, match="1 sessions could not be settled"):
+        tasks.settle()
+    assert stage.session(whole)["status"] == "finished"
+    assert stage.session(broken)["status"] == "active"
+    rows.change("DELETE FROM points.session_events WHERE type = 'wrong'")
+    assert tasks.settle() == 1
+    assert stage.session(broken)["status"] == "finished"
