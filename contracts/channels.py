@@ -61,3 +61,9 @@ def room_channel(session_id: SessionId) -> str:
     has less by then has missed events for good.
     """
     return f"baton:room:{{{session_id}}}:live"
+
+
+def room_names(session_id: SessionId) -> tuple[str, str, str]:
+    """`room_key`, `room_log` and `room_channel`: to write an id as text costs more than all the rest of them."""
+    key = room_key(session_id)
+    return key, f"{key}:log", f"{key}:live"

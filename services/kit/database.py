@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import BigInteger, event, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, InvalidatePoolError, OperationalError
@@ -17,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.kit import crash_points
+from services.kit.binary import speak_binary
 from services.kit.clock import NOW_SQL
 
 NOW_MS = literal_column(NOW_SQL, BigInteger)
@@ -35,9 +35,8 @@ class Transaction:
         self.posted.append(message)
 
 
-def _send_lists_as_binary(connection: Any, *_: object) -> None:
-    """As text, each element would be searched for what is to be escaped: most of the work of a statement of arrays."""
-    connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)
+def _speak_binary(connection: Any, *_: object) -> None:
+    speak_binary(connection.driver_connection)
 
 
 def _check(connection: Any, *_: object) -> None:
@@ -74,13 +73,14 @@ class Database:
             # Connections beyond the pool would be made and closed again at every peak: more work than a query.
             max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,  # the one used last has prepared most of what it will be asked
             connect_args={
                 "connect_timeout": 5,
                 "options": f"-c role={role} -c lock_timeout={lock_timeout_ms} -c timezone=UTC",
             },
         )
 
-        event.listen(self.engine.sync_engine, "connect", _send_lists_as_binary)
+        event.listen(self.engine.sync_engine, "connect", _speak_binary)
         event.listen(self.engine.sync_engine, "checkout", _check)
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from redis.exceptions import NoScriptError
 
-from contracts.channels import room_channel, room_key, room_log
+from contracts.channels import room_channel, room_names
 from contracts.ids import RoomSeq, SessionId
 from services.kit.redis_client import ValkeyClient, publish_command
 
@@ -78,14 +78,11 @@ class Rooms:
     async def _call(self, command: str, script: str, publications: Sequence[Publication]) -> list[int | Exception]:
         pipeline = self._redis.pipeline(transaction=False)
         for publication in publications:
-            session_id = publication.session_id
             pipeline.execute_command(
                 command,
                 script,
                 3,
-                room_key(session_id),
-                room_log(session_id),
-                room_channel(session_id),
+                *room_names(publication.session_id),
                 publication.epoch,
                 publication.first_seq,
                 "1" if publication.rebuild else "0",

@@ -123,7 +123,7 @@ class SessionEvent(Base):
 
     __tablename__ = "session_events"
 
-    session_id: Mapped[UUID] = mapped_column(ForeignKey("points.sessions.session_id"), primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     type: Mapped[str]
     at: Mapped[int]
@@ -156,7 +156,7 @@ class UntoldRoom(Base):
 
     session_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int]
-    next_try_at: Mapped[int] = mapped_column(index=True)
+    next_try_at: Mapped[int]
 
 
 class TickRequest(Base):

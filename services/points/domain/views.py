@@ -6,14 +6,16 @@ from uuid import uuid4
 
 import msgspec
 
-from contracts import events, rooms
-from contracts.ids import EventId
+from contracts import events, frames, rooms
+from contracts.ids import EventId, PlayerId, RoomSeq
 from contracts.rooms import State, Status
 from services.points.domain.game import Game
 from services.points.domain.rules import points_at
 from services.points.domain.seats import Seat
 
 _pack = msgspec.msgpack.Encoder().encode
+_NUMBER: Any = msgspec.Raw(b"%d")
+"""In the place of a number that is put in later."""
 
 
 def public_state(game: Game) -> State:
@@ -75,16 +77,23 @@ def points_of(game: Game, seat: Seat, at: int) -> int:
 
 
 def encode_schedule(game: Game) -> bytes:
-    """How everybody's points decay, as `repository/ticks.lua` reads it; empty for a game that is not being played."""
+    """How everybody's points decay, as `repository/ticks.lua` reads it; empty for a game that is not being played.
+
+    Who is out has 0 points for good. Of who is still in, it is enough to know `base`: it is used up at `zero_at`.
+    """
     if game.status is not Status.ACTIVE:
         return b""
-    points = ",".join(f'"{seat.player_id}":%d' for seat in game.seats)
-    tick = f'{{"type":"tick","seq":{game.seq},"at":%d,"next_at":%d,"points":{{{points}}}}}'
-    parts: list[Any] = [f"={game.seq} {tick}", game.started_at, game.rules.interval_ms, game.rules.decay]
-    parts.append(game.ending_at or 0)
+    points: dict[PlayerId, int] = {}
+    bases: list[int] = []
     for seat in game.seats:
-        parts += (seat.base, (seat.zero_at or 0) if seat.is_in else 0)
-    return _pack(parts)
+        points[seat.player_id] = _NUMBER if seat.is_in else 0
+        if seat.is_in:
+            bases.append(seat.base)
+    tick = frames.encode(frames.Tick(seq=RoomSeq(game.seq), at=_NUMBER, next_at=_NUMBER, points=points))
+    rules = game.rules
+    message = f"={game.seq} {tick.decode()}"
+    values = (message, game.started_at, rules.interval_ms, rules.decay, game.ending_at or 0)
+    return b"".join(map(_pack, (*values, *bases)))
 
 
 def outbound(game: Game) -> list[events.PointsEvent]:

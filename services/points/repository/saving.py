@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 from contracts.frames import encode_event
 from contracts.ids import RoomSeq
 from contracts.rooms import Status, encode
+from services.kit.clock import NOW_SQL
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.kit.rooms import Publication
@@ -97,7 +98,7 @@ _SAVE = text(
         {_insert("ledger", _LEDGER)}
     )
     INSERT INTO points.untold_rooms (session_id, seq, next_try_at)
-    SELECT session_id, seq, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + {ROOM_RETRY_MS}
+    SELECT session_id, seq, (SELECT {NOW_SQL}) + {ROOM_RETRY_MS}
     FROM unnest(CAST(:told_session_id AS uuid[]), CAST(:told_seq AS bigint[])) AS told (session_id, seq)
     ON CONFLICT (session_id) DO UPDATE SET seq = excluded.seq
     """  # noqa: S608 (our own names)

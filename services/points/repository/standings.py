@@ -6,12 +6,15 @@ that wait.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row, bindparam, select, text, tuple_
 
+from contracts.rooms import encode
+from contracts.rules import Rules
 from services.kit.database import Transaction
 from services.kit.models import table_of
 from services.points import standing_models as models
@@ -50,8 +53,11 @@ _RECORD = text(
         INSERT INTO points.rule_sets (rules_id, rules) SELECT DISTINCT ON (rules_id) rules_id, rules FROM counted
         ON CONFLICT (rules_id) DO NOTHING
     ), before AS (
-        SELECT best.rules_id, best.team_id, best.survival_ms
-        FROM points.best_games AS best JOIN counted USING (rules_id, team_id)
+        SELECT counted.rules_id, counted.team_id, best.survival_ms
+        FROM counted CROSS JOIN LATERAL (
+            SELECT survival_ms, session_id FROM points.best_games
+            WHERE rules_id = counted.rules_id AND team_id = counted.team_id OFFSET 0
+        ) AS best
     ), best AS (
         INSERT INTO points.best_games AS best
             (rules_id, team_id, team_name, session_id, players, survival_ms, finished_at)
@@ -64,8 +70,11 @@ _RECORD = text(
     ), closed AS (
         SELECT counted.session_id, counted.rules_id, event.type = 'puzzle.solved' AS solved,
             convert_from(event.frame, 'UTF8')::json #>> '{{data,closed,type}}' AS kind
-        FROM counted JOIN points.session_events AS event USING (session_id)
-        WHERE event.type IN ('puzzle.solved', 'puzzle.failed', 'puzzle.expired')
+        FROM counted CROSS JOIN LATERAL (
+            SELECT type, frame FROM points.session_events
+            WHERE session_id = counted.session_id AND type IN ('puzzle.solved', 'puzzle.failed', 'puzzle.expired')
+            OFFSET 0
+        ) AS event
     )
     INSERT INTO points.tally_changes (rules_id, measure, value, change)
     SELECT rules_id, '{SURVIVAL}', least(survival_ms, {LARGEST}), 1 FROM counted
@@ -137,7 +146,15 @@ async def record_finished(transaction: Transaction, games: Sequence[Game]) -> No
     await transaction.connection.execute(_RECORD, parameters)
 
 
+@lru_cache
+def _named(rules: bytes) -> tuple[str, str]:
+    """Name and comparable rules, for rules as JSON: most games have the same few."""
+    decoded = msgspec.json.decode(rules, type=Rules)
+    return rules_id(decoded), encode(comparable(decoded)).decode()
+
+
 def _values(game: Game) -> dict[str, Any]:
+    name, rules = _named(encode(game.rules))
     return {
         "session_id": game.session_id,
         "finished_at": game.finished_at,
@@ -146,8 +163,8 @@ def _values(game: Game) -> dict[str, Any]:
         "players": len(game.seats),
         "team_id": game.team_id,
         "team_name": game.team_name,
-        "rules_id": rules_id(game.rules),
-        "rules": msgspec.json.encode(comparable(game.rules)).decode(),
+        "rules_id": name,
+        "rules": rules,
     }
 
 

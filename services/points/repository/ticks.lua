@@ -5,30 +5,33 @@
 --
 -- KEYS hashes of rooms {schedule}; a room's channel is named after its hash, so it is in the same slot
 -- ARGV[1] the moment, in ms   ARGV[2] PUBLISH or SPUBLISH
--- A schedule is an array in msgpack: the message, in which the moment, the next decay's and each player's points are to
--- be put, started_at, interval_ms, decay, ending_at (or 0), and of each player base and zero_at (0 for one who is out).
+-- A schedule is a row of values in msgpack: the message, in which the moment, the next decay's and the points of all who
+-- are still in are to be put, started_at, interval_ms, decay, ending_at (or 0), and the base of each who is still in.
+-- They are unpacked to arguments: in a table they would cost a quarter of all this script does.
 -- Returns how many rooms were told.
 
 local call, unpack_schedule, floor, format = redis.call, cmsgpack.unpack, math.floor, string.format
-local now = tonumber(ARGV[1])
+local now, publish = tonumber(ARGV[1]), ARGV[2]
 local told = 0
-for _, key in ipairs(KEYS) do
-  local packed = call('HGET', key, 'schedule')
-  if packed and packed ~= '' then
-    local schedule = unpack_schedule(packed)
-    local started_at, interval, ending_at = schedule[2], schedule[3], schedule[5]
-    if now >= started_at and (ending_at == 0 or now < ending_at) then
-      local intervals = floor((now - started_at) / interval)
-      local lost = schedule[4] * intervals
-      local points = {}
-      for place = 6, #schedule, 2 do
-        local left = schedule[place] - lost
-        points[#points + 1] = (left > 0 and schedule[place + 1] > now) and left or 0
-      end
-      local next_at = started_at + (intervals + 1) * interval
-      call(ARGV[2], key .. ':live', format(schedule[1], now, next_at, unpack(points)))
-      told = told + 1
-    end
+
+local function points_left(lost, base, ...)
+  if base then
+    local points = base - lost
+    return points > 0 and points or 0, points_left(lost, ...)
   end
+end
+
+local function tell(key, message, started_at, interval, decay, ending_at, ...)
+  -- There is no started_at where nobody plays.
+  if started_at and now >= started_at and (ending_at == 0 or now < ending_at) then
+    local intervals = floor((now - started_at) / interval)
+    local next_at = started_at + (intervals + 1) * interval
+    call(publish, key .. ':live', format(message, now, next_at, points_left(decay * intervals, ...)))
+    told = told + 1
+  end
+end
+
+for _, key in ipairs(KEYS) do
+  tell(key, unpack_schedule(call('HGET', key, 'schedule') or ''))
 end
 return told

@@ -14,7 +14,7 @@ from services.kit.redis_client import ValkeyClient, publish_command
 SCRIPT = Path(__file__).with_name("ticks.lua").read_text()
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
-ROOMS_A_CALL = 100
+ROOMS_A_CALL = 150
 """Valkey does nothing else during a call: under a millisecond."""
 CALLS_A_TRIP = 20
 

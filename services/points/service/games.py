@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from contracts.ids import SessionId
-from contracts.rooms import SessionFinished
+from contracts.rooms import PlayerEliminated, SessionFinished
 from services.kit import metrics
 from services.kit.database import Transaction
 from services.points import errors
@@ -45,14 +45,14 @@ async def keep_all(transaction: Transaction, changed: Collection[Game]) -> None:
         events += sent
     await outbox.add(transaction, *events)
     await saving.save_games(transaction, changed)
-    ended = [game for game in changed if any(isinstance(fact, SessionFinished) for _, fact in game.facts)]
-    if ended:
+    facts = [(game, type(fact)) for game in changed for _, fact in game.facts]
+    if ended := [game for game, kind in facts if kind is SessionFinished]:
         await standings.record_finished(transaction, ended)
     for game in changed:
         for entry in game.entries:
             if entry.kind in {"award", "void"}:
                 metrics.awards.labels(entry.reason or "paid").inc()
-    metrics.eliminations.inc(sum(fact.type == "player.eliminated" for game in changed for _, fact in game.facts))
+    metrics.eliminations.inc(sum(kind is PlayerEliminated for _, kind in facts))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 import redis as synchronous
 from hypothesis import given, settings
@@ -143,6 +144,16 @@ async def test_a_room_that_is_not_here_or_not_played_in_is_passed_over(redis: Re
     assert await Ticks(redis).tell(keys, 10**9) == 0
     assert await Ticks(redis).tell([*keys, room_key(playing.session_id).encode()], 49_999) == 0
     assert await Ticks(redis).tell([*keys, room_key(playing.session_id).encode()], 50_000) == 1
+
+
+async def test_a_schedule_that_cannot_be_read_keeps_no_other_room_from_its_tick(redis: Redis) -> None:
+    playing, of_old = running(2, started_at=50_000), SessionId(uuid4())
+    playing.seq = 1
+    await Rooms(redis).tell([publication(playing, RoomSeq(1), [b"1"])])
+    as_one_array = msgspec.msgpack.encode(["=1 %d %d %d", 1_000, 500, 2, 0, 15, 9_000])
+    await redis.hset(room_key(of_old), "schedule", as_one_array)
+    keys = [room_key(session_id).encode() for session_id in (of_old, playing.session_id)]
+    assert await Ticks(redis).tell(keys, 50_000) == 1
 
 
 async def test_more_rooms_than_go_into_a_call_are_all_told(redis: Redis) -> None:
