@@ -27,6 +27,7 @@ from tests.scheduling import BySystems
 
 SCHEMAS = ("puzzle", "points")
 KEPT_TABLES = ["alembic_version", "epoch"]
+GARBAGE_AFTER = (20_000, 20, 20)
 OURS = ("BATON_", "DATABASE_URL", "REDIS_URL", "CELERY_")
 
 
@@ -37,12 +38,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySystems:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Modules and tests stay to the end. To look for garbage in so much takes half a second, again and again."""
+    """Modules and tests stay to the end. To look for garbage in so much takes half a second, again and again.
+
+    Afterwards it is looked for seldom: with Python's own thresholds that is an eighth of all that the tests do.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*GARBAGE_AFTER)
         gc.enable()
 
 

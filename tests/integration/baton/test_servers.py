@@ -52,6 +52,13 @@ def test_postgres_is_version_18_and_wants_its_password(postgres: Postgres) -> No
         psycopg.connect(wrong)
 
 
+def test_to_check_the_password_takes_postgres_and_its_clients_no_time(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.url) as connection:
+        kept = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = CURRENT_USER").fetchone()
+    assert kept is not None
+    assert kept[0].startswith("SCRAM-SHA-256$1:")  # of one iteration
+
+
 def test_postgres_keeps_its_data_over_a_crash(folder: Path) -> None:
     with Postgres(folder) as server:
         with psycopg.connect(server.url) as connection:
