@@ -46,9 +46,8 @@ class Hub:
 
         Returns these. What was delivered is counted here as well, rather than where every message passes.
         """
-        for room in self._rooms.values():
-            room.age()
-        since = {room.session_id: self._empty_since.get(room.session_id, now) for room in self if room.is_empty}
+        empty = [room.session_id for room in self._rooms.values() if room.age()]
+        since = {session_id: self._empty_since.get(session_id, now) for session_id in empty}
         closed = [self._rooms.pop(session_id) for session_id, then in since.items() if now - then >= linger_s]
         for room in closed:
             del since[room.session_id]

@@ -4,7 +4,6 @@ Presence is droppable: a report that fails makes nobody wait and closes nobody, 
 """
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
@@ -14,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from contracts.ids import SessionId
+from services.kit.supervise import wait
 from services.kit.tokens import Identity, Role
 from services.realtime.register import NAMED, Person, Report, person_of
 from services.realtime.rounds import STEP_S
@@ -56,6 +56,9 @@ class Presence:
     def __init__(self, register: Reports, *, ttl_s: float, grace_s: float) -> None:
         self._register = register
         self._refresh_s = ttl_s / 3
+        self._steps = max(1, round(self._refresh_s / STEP_S))
+        self._step_s = self._refresh_s / self._steps
+        self._step = 0
         self._grace_s = grace_s
         self._rooms: dict[SessionId, _Here] = {}
         self._due: set[SessionId] = set()
@@ -88,11 +91,12 @@ class Presence:
 
     async def run(self) -> None:
         """Report for ever. Raises when Valkey does not answer; what was not reported stays due."""
+        loop = asyncio.get_running_loop()
         if self._due:
             self._wake.set()
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await wait(self._wake, max(0.0, self._step * self._step_s - loop.time()))
+            self._renew_shares(int(loop.time() / self._step_s) + 1)
             while self._due:
                 await self._report([self._due.pop() for _ in range(min(ROOMS_A_CALL, len(self._due)))])
             await asyncio.sleep(PAUSE_S)
@@ -129,6 +133,15 @@ class Presence:
         _cancel(self._rooms[session_id])
         self._due.add(session_id)
         self._wake.set()
+
+    def _renew_shares(self, step: int) -> None:
+        """Let rooms be due that have not changed: a share of them at each step up to this, and in a round all."""
+        if shares := {number % self._steps for number in range(max(self._step, step - self._steps), step)}:
+            self._step = step
+            for session_id, here in self._rooms.items():
+                if session_id.int % self._steps in shares and here.connections and not here.changed:
+                    _cancel(here)
+                    self._due.add(session_id)
 
     async def _report(self, session_ids: list[SessionId]) -> None:
         renewed = await self._renew(session_ids)
@@ -200,10 +213,8 @@ class Presence:
         if here is None or session_id in self._due:
             return
         if here.connections:
-            # Not all at once for ever, though they may all have come at once; but many in one call.
-            delay_s = self._refresh_s * random.uniform(0.8, 1)  # noqa: S311 (it spreads load, it keeps no secret)
-            delay_s -= (asyncio.get_running_loop().time() + delay_s) % min(STEP_S, self._refresh_s / 8)
-            self._report_in(session_id, here, min(delay_s, ends_in_s or delay_s))
+            if ends_in_s is not None and ends_in_s < self._refresh_s:
+                self._report_in(session_id, here, ends_in_s)
         elif ends_in_s is not None and ends_in_s <= self._grace_s:
             self._report_in(session_id, here, ends_in_s)
         else:

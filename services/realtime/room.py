@@ -34,6 +34,11 @@ class Room:
     What is received is delivered by `flush`, for which the room asks by calling `on_dirty`.
     """
 
+    __slots__ = (
+        "_audience", "_epoch", "_held", "_joining", "_keep_for", "_newest", "_on_dirty", "_on_gap", "_out", "_recent",
+        "_seq", "is_confirmed", "key", "members", "reading", "session_id", "strangers",
+    )  # fmt: skip
+
     def __init__(
         self, session_id: SessionId, on_gap: Callable[["Room"], None], on_dirty: Callable[["Room"], None]
     ) -> None:
@@ -64,10 +69,6 @@ class Room:
         return None if self._epoch is None else Position(self._epoch, self._seq)
 
     @property
-    def is_empty(self) -> bool:
-        return not self.members and not self._joining
-
-    @property
     def is_behind(self) -> bool:
         """Whether the room knows of events that it has not delivered."""
         return self._epoch is not None and self._newest > self._seq
@@ -75,13 +76,12 @@ class Room:
     def receive(self, payload: bytes) -> None:
         """Take a channel message, as contracts/channels.py describes it."""
         head, _, body = payload.partition(b" ")
-        if tells_position := head.startswith(b"="):
-            head = head[1:]
-        try:
-            seq = RoomSeq(int(head))
-        except ValueError:
+        tells_position = head.startswith(b"=")
+        number = head[1:] if tells_position else head
+        if not number.isdigit():
             log.warning("unreadable_room_message", session_id=str(self.session_id), size=len(payload))
             return
+        seq = RoomSeq(int(number))
         if tells_position:
             self._put_out(Frame(body, ephemeral=True))
             self.is_confirmed |= seq == self._seq
@@ -144,13 +144,17 @@ class Room:
         finally:
             self._joining -= 1
 
-    def age(self) -> None:
-        """To be called again and again: forget what was kept for joins when there are no more of them."""
+    def age(self) -> bool:
+        """To be called again and again: forget what was kept for joins when there are no more of them.
+
+        Returns whether the room is empty.
+        """
         if self._keep_for and not self._joining:
             self._keep_for -= 1
             if not self._keep_for:
                 self._recent.clear()
                 self.reading = None
+        return not self.members and not self._joining
 
     def admit(self, member: Member, player_id: PlayerId, position: Position, frames: Sequence[Frame]) -> bool:
         """Make somebody a member whom `frames` bring to `position`, as one step with what was received since.

@@ -24,7 +24,7 @@ def test_a_room_that_is_gone_sends_everybody_away_and_starts_where_the_next_one_
     old = enter(room, at(30))
     hear(room, 32)
     room.restart(None)
-    assert (old.closed, room.position, room.is_empty, room.is_behind) == (Close.SEQUENCE_LOST, None, True, False)
+    assert (old.closed, room.position, room.age(), room.is_behind) == (Close.SEQUENCE_LOST, None, True, False)
     new = enter(room, at(2))
     say(room, 3)
     assert new.heard == ["3"]

@@ -101,7 +101,7 @@ async def test_who_leaves_is_out_of_everything(door: Door) -> None:
     door.room.flush()
     assert (first.texts, second.texts) == (["3"], ["3", "4"])
     second.go()
-    assert (door.presence.there, door.room.is_empty, door.limits._by_subject) == ([], True, {})
+    assert (door.presence.there, door.room.age(), door.limits._by_subject) == ([], True, {})
 
 
 @pytest.mark.parametrize(
