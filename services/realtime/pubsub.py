@@ -6,6 +6,7 @@ time for a message, and a room's message is all that a gateway does.
 
 import asyncio
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -19,10 +20,15 @@ Handler = Callable[[bytes], None]
 NewConnection = Callable[[], Any]  # redis-py's connections are untyped
 
 CHANNELS_A_COMMAND: Final = 512
-GATHER_S: Final = 0.000_3
-"""How long a message may wait for others."""
-CLOSELY_S: Final = 0.000_4
-"""Where reads are further apart than that, nothing would come in that time."""
+GATHER_S: Final = 0.000_35
+"""From one reading to the next where messages follow closely: the longest that one of them waits for others."""
+CLOSELY_S: Final = 0.000_2
+"""Where the loop has had to wait longer than that for a message, too few would come in that time."""
+SLACK_S: Final = 0.000_06
+"""By so much Linux prolongs a sleep."""
+READINGS_A_TURN: Final = 4
+"""What else the loop has to do waits for so many readings at most."""
+READ_BYTES: Final = 65_536
 
 
 class NotListeningError(Exception):
@@ -73,9 +79,10 @@ class PubSub(asyncio.Protocol):
         self._channels_a_command = 1 if sharded else CHANNELS_A_COMMAND
         self._reader: Any = None
         self._transport: asyncio.Transport | None = None
+        self._descriptor: int | None = None
         self._ended: asyncio.Future[None] | None = None
         self._deadline: asyncio.Timeout | None = None
-        self._read_at = -math.inf
+        self._ready_at = -math.inf
         self.probe_channel = probe_channel
         self.probed_at = -math.inf
         self.wanted: set[bytes] = set()
@@ -92,6 +99,8 @@ class PubSub(asyncio.Protocol):
                 # Nothing was asked for yet, so there is nothing that redis-py could have read and kept.
                 self._transport = connection._writer.transport
                 self._transport.set_protocol(self)
+                if self._transport.get_extra_info("sslcontext") is None:
+                    self._descriptor = self._transport.get_extra_info("socket").fileno()
                 self._send(self._subscribe, [*self.wanted, self.probe_channel])
                 await self._ended
         except TimeoutError as error:
@@ -100,7 +109,7 @@ class PubSub(asyncio.Protocol):
             if self._transport is not None:
                 # Closed, it would wait for a dead server to take what is written, and tell its end to a later run.
                 self._transport.abort()
-            self._deadline = self._transport = None
+            self._deadline = self._transport = self._descriptor = None
             self.heard.clear()
             await connection.disconnect(nowait=True)
 
@@ -124,6 +133,21 @@ class PubSub(asyncio.Protocol):
         self._send(self._subscribe, [channel])
 
     def data_received(self, data: bytes) -> None:
+        """Handle what has arrived. What follows closely is read at once as well, a few times: the way through the loop
+        costs as much as two deliveries.
+        """
+        readings = 1
+        while True:
+            began = time.monotonic()
+            self._handle(data)
+            if not self._has_gathered(began) or readings == READINGS_A_TURN or not (data := self._more()):
+                return
+            readings += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(NotListeningError(f"the connection was lost: {exc or 'closed by the server'}"))
+
+    def _handle(self, data: bytes) -> None:
         gets, get_handler, message = self._reader.gets, self._handlers.get, self._message
         self._reader.feed(data)
         self._before_reading()
@@ -141,23 +165,30 @@ class PubSub(asyncio.Protocol):
             self._end(NotListeningError(f"the server sent what is no reply: {error}"))
         finally:
             self._after_reading()
-        self._gather()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(NotListeningError(f"the connection was lost: {exc or 'closed by the server'}"))
-
-    def _gather(self) -> None:
-        """Where reads follow each other closely, let the next messages come together: a wake-up costs as much as two
-        deliveries, whether for one message or for ten. Where they do not, nobody waits.
+    def _has_gathered(self, began: float) -> bool:
+        """Where readings follow each other closely, let the next messages come together: a wake-up costs as much as two
+        deliveries, whether for one message or for ten. Where they do not, nobody waits. Returns whether it did wait.
 
         The loop itself sleeps, for less than its timers could: it has just done all that there was to do, and what
         comes meanwhile it finds together.
         """
         now = time.monotonic()
-        if now - self._read_at < CLOSELY_S:
-            time.sleep(GATHER_S)
-            now = time.monotonic()
-        self._read_at = now
+        if began - self._ready_at < CLOSELY_S and (left_s := began + GATHER_S - SLACK_S - now) > 0:
+            time.sleep(left_s)
+            self._ready_at = time.monotonic()
+            return True
+        self._ready_at = now
+        return False
+
+    def _more(self) -> bytes:
+        """What has arrived meanwhile. Nothing also where the connection has ended: its transport finds that out."""
+        if self._descriptor is None:
+            return b""
+        try:
+            return os.read(self._descriptor, READ_BYTES)
+        except OSError:
+            return b""
 
     def _end(self, error: NotListeningError) -> None:
         if self._ended is not None and not self._ended.done():

@@ -1,4 +1,6 @@
 import asyncio
+import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import ParamSpec
@@ -6,7 +8,7 @@ from typing import ParamSpec
 import pytest
 import redis.exceptions
 
-from services.realtime.pubsub import CHANNELS_A_COMMAND, Handler, NotListeningError, PubSub
+from services.realtime.pubsub import CHANNELS_A_COMMAND, READINGS_A_TURN, Handler, NotListeningError, PubSub
 from tests.unit.realtime.fake_valkey import FakeValkey, bulk
 
 PROBE = b"probe"
@@ -132,6 +134,38 @@ async def test_what_has_arrived_together_is_handled_in_one_reading(server: FakeV
         server.peers[-1].write(bulk(b"message", b"a", b"1") + bulk(b"message", b"a", b"2"))
         await ear.until(lambda: "ended" in ear.readings)
     assert ear.readings == ["began", "a", "a", "ended"]
+
+
+async def test_what_follows_closely_is_read_in_the_same_turn_of_the_loop_but_every_few_readings_others_have_theirs(
+    server: FakeValkey,
+) -> None:
+    ear = Ear(server)
+    loop = asyncio.get_running_loop()
+    turns = 0
+    heard: Counter[int] = Counter()
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    def hear(_: bytes) -> None:
+        heard[turns] += 1
+        if heard.total() < 300:
+            speak()
+
+    def speak() -> None:
+        transport = server.peers[-1].transport
+        assert transport is not None
+        os.write(transport.get_extra_info("socket").fileno(), bulk(b"message", b"a", b"another follows at once"))
+
+    ear.handlers[b"a"] = ear._tell(hear)
+    ear.pubsub.subscribe([b"a"])
+    async with ear.listening():
+        loop.call_soon(turn)
+        speak()
+        await ear.until(lambda: heard.total() == 300)
+    assert max(heard.values()) == READINGS_A_TURN
 
 
 async def test_what_is_not_wanted_any_more_is_not_handled(server: FakeValkey) -> None:
