@@ -1,8 +1,8 @@
 # Everything Baton can be asked to do. `make` alone lists it.
 
 PYTHON ?= python3
-# Tests wait for a third of their time: so many keep two cores busy.
-WORKERS ?= 3
+# Tests wait for half of their time: so many keep two cores busy.
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -43,7 +43,7 @@ migrate: $(STAMP) ## Bring the database at DATABASE_URL up to date
 	@$(BIN)/python -m baton migrate
 
 # Files go to the workers in their own order, in which the longest, those of whole systems, are first (tests/scheduling.py).
-test: $(STAMP) ## Run all tests of Baton, with branch coverage  [ARGS="-k sentence"] [WORKERS=3]
+test: $(STAMP) ## Run all tests of Baton, with branch coverage  [ARGS="-k sentence"] [WORKERS=4]
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -p tests.branch_coverage \
 	  $(addprefix --ignore=,$(PROOFS)) $(ARGS)
 
