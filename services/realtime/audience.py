@@ -1,7 +1,6 @@
 """⑨ The members of a room, by how they are written to. What Baton does most often is the loop in `_write`."""
 
 import os
-from array import array
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -35,13 +34,9 @@ class Audience:
     goes straight to their descriptors, and nothing of theirs is looked at. The others look at each batch themselves.
     """
 
-    __slots__ = ("_apart", "_descriptors", "_in_step", "seq")
-
     def __init__(self) -> None:
         self.seq = RoomSeq(0)
         self._in_step: dict[int, Member] = {}
-        self._descriptors: array[int] | None = None
-        """Those of `_in_step`, made anew after a change: to go through the dict costs a look into memory for each."""
         self._apart: dict[Member, None] = {}
 
     def add(self, member: Member) -> None:
@@ -55,7 +50,6 @@ class Audience:
     def step_out(self, descriptor: int) -> None:
         """From now on, this member looks at each batch itself."""
         self._apart[self._in_step.pop(descriptor)] = None
-        self._descriptors = None
 
     def restart(self, seq: RoomSeq) -> None:
         """Nobody is here any more, all have stepped out; the next event comes after `seq`."""
@@ -69,25 +63,18 @@ class Audience:
             self.seq = batch.last
         for descriptor, taken in late:
             self._in_step[descriptor].take_rest(batch.wire[taken:])
-        if self._apart:
-            self._deliver_apart(batch)
-
-    def _deliver_apart(self, batch: Batch) -> None:
         for member in list(self._apart):
             member.deliver(batch)
             if (own := member.step_in(self)) is not None:
                 del self._apart[member]
                 self._in_step[own] = member
-                self._descriptors = None
 
     def _write(self, wire: bytes) -> list[tuple[int, int]]:
         """Write to all who are in step. Returns who took less, and how much."""
         write, size = os.write, len(wire)
         late: list[tuple[int, int]] = []
-        if self._descriptors is None:
-            self._descriptors = array("i", self._in_step)
         descriptor = -1
-        descriptors = iter(self._descriptors)
+        descriptors = iter(self._in_step)
         while True:
             try:
                 for descriptor in descriptors:
