@@ -125,6 +125,22 @@ async def test_a_visitor_learns_that_the_client_takes_nothing_and_when_it_has_ta
         assert await reading == (4000, "enough")
 
 
+async def test_a_visit_begins_paused_where_the_client_has_not_taken_what_was_written_before() -> None:
+    inn = Inn()
+    inn.may.clear()
+    async with served(inn) as place, visiting(place, max_queue=1, max_size=None) as client:
+        (socket,) = place.connections
+        for _ in range(16):
+            socket.transport.write(b"\x82\x7f" + (1 << 20).to_bytes(8) + bytes(1 << 20))
+        inn.may.set()
+        await inn.guest.until("pause")
+        assert inn.guest.states == ["pause"]
+        reading = asyncio.create_task(_close_of(client))
+        await inn.guest.until("resume")
+        socket.close(4000, "enough")
+        assert await reading == (4000, "enough")
+
+
 async def test_a_client_that_answers_no_ping_is_closed_and_counted() -> None:
     inn = Inn()
     before = counted("baton_closes_total", reason="no_pong")
