@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from baton.servers import Valkey
 from services.kit.redis_client import ValkeyClient, connect
 from services.realtime.main import create_app, server_options
 from services.realtime.settings import RealtimeSettings
@@ -78,7 +79,7 @@ def new_gateway(redis_url: str) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="module")
-async def target(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+async def target(redis_url: str, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
     """A gateway in a process of its own, which has to outlive all that the tests of a file do to it."""
     log = tmp_path_factory.mktemp("gateway") / "log"
     settings = {"BATON_SEND_QUEUE_BYTES": str(QUEUE_BYTES), "BATON_JOIN_TIMEOUT_S": "1", "BATON_LOG_LEVEL": "INFO"}
@@ -87,7 +88,7 @@ async def target(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> As
             httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http,
             gateway(redis_url, http, output, **settings) as running,
         ):
-            yield Target(running.url, psutil.Process(running.process.pid), log)
+            yield Target(running.url, psutil.Process(running.process.pid), log, valkey.port)
             assert running.process.returncode is None
 
 

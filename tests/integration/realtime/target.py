@@ -15,6 +15,7 @@ class Target(NamedTuple):
     url: str
     process: psutil.Process
     log: Path
+    valkey_port: int
 
     @property
     def rss(self) -> int:
@@ -22,4 +23,14 @@ class Target(NamedTuple):
 
     @property
     def descriptors(self) -> int:
-        return int(self.process.num_fds())
+        """How many are open, but for connections to Valkey: of these there are as many as calls have coincided."""
+        while True:
+            every = int(self.process.num_fds())
+            to_valkey = self.to_valkey
+            if int(self.process.num_fds()) == every:
+                return every - to_valkey
+
+    @property
+    def to_valkey(self) -> int:
+        connections = self.process.net_connections("tcp")
+        return sum(bool(each.raddr) and each.raddr.port == self.valkey_port for each in connections)

@@ -147,6 +147,7 @@ async def test_ten_thousand_attacks_leave_the_gateway_as_it_was(
         return target.descriptors <= descriptors
 
     await until(gone)
+    assert target.to_valkey < 10
     assert target.rss < rss + 12 * MB
     assert target.log.stat().st_size < logged + 5_000, target.log.read_text()[-2_000:]
     assert (await http.get(f"{target.url}/readyz")).status_code == 200
